@@ -1,0 +1,212 @@
+"""Adversarial perturbations: FGSM (Goodfellow et al. 2015) and PGD (Madry et al. 2018).
+
+Pure functions: the network's mode, its parameters and their gradients stay as they were.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tradeoff_core.errors import TradeoffError
+
+
+class Norm(StrEnum):
+    """How the size of a perturbation is measured."""
+
+    LINF = "linf"
+    L2 = "l2"
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """What an attack may do. PGD with `steps` steps; one step of size ε without random start is FGSM.
+
+    `epsilon` and `step_size` are in [0, 1] pixel units; `step_size=None` means 2.5 ε / steps.
+    """
+
+    norm: Norm = Norm.LINF
+    epsilon: float = 0.3
+    steps: int = 40
+    step_size: float | None = None
+    restarts: int = 1
+    random_start: bool = True
+    targeted: bool = False
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "norm", Norm(self.norm))
+        except ValueError:
+            raise TradeoffError(f"norm '{self.norm}' is unknown: choose {' or '.join(Norm)}") from None
+        if not 0 <= self.epsilon < float("inf"):
+            raise TradeoffError(f"epsilon {self.epsilon:g} is out of range: it must be 0 or more")
+        for field in ("steps", "restarts"):
+            value = getattr(self, field)
+            if not isinstance(value, int) or value < 1:
+                raise TradeoffError(f"{field} {value} is out of range: it must be a whole number from 1")
+        if self.step_size is not None and not 0 < self.step_size < float("inf"):
+            raise TradeoffError(f"step_size {self.step_size:g} is out of range: it must be above 0")
+
+    @property
+    def step(self) -> float:
+        """The length of one step, in [0, 1] pixel units."""
+        return 2.5 * self.epsilon / self.steps if self.step_size is None else self.step_size
+
+    def at(self, epsilon: float) -> "Attack":
+        """The same attack at another ε."""
+        return replace(self, epsilon=epsilon)
+
+    def __str__(self) -> str:
+        name = f"PGD-{self.steps}" if self.steps > 1 or self.random_start else "FGSM"
+        norm = "l∞" if self.norm is Norm.LINF else "l2"
+        extras = (", targeted" if self.targeted else "") + (
+            f", {self.restarts} restarts" if self.restarts > 1 else ""
+        )
+        return f"{name}, {norm} {self.epsilon:g}{extras}"
+
+
+def fgsm(epsilon: float, norm: Norm = Norm.LINF, *, targeted: bool = False) -> Attack:
+    """One step of ε from the image itself (Goodfellow et al. 2015)."""
+    return Attack(norm, epsilon, steps=1, step_size=epsilon or None, random_start=False, targeted=targeted)
+
+
+def parse_epsilon(text: str) -> float:
+    """ε in [0, 1] units from "0.3" or "8/255". Raises TradeoffError for anything else."""
+    try:
+        numerator, _, denominator = text.partition("/")
+        epsilon = float(numerator) / float(denominator or 1)
+    except (ValueError, ZeroDivisionError):
+        raise TradeoffError(f"epsilon '{text}' is not a number: write 0.3 or 8/255") from None
+    return Attack(epsilon=epsilon).epsilon
+
+
+def loss_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits (N, classes), and the cross-entropy's gradient with respect to each image (N, C, H, W)."""
+    with torch.enable_grad():
+        images = images.detach().requires_grad_(True)
+        logits = network(images)
+        (gradient,) = torch.autograd.grad(F.cross_entropy(logits, labels, reduction="sum"), images)
+    return logits.detach(), gradient
+
+
+def random_start(images: Tensor, attack: Attack, generator: torch.Generator | None) -> Tensor:
+    """Images moved to a uniformly drawn point of the ε ball, clipped to [0, 1]."""
+    if attack.norm is Norm.LINF:
+        noise = torch.rand(images.shape, generator=generator) * 2 - 1
+    else:
+        direction = torch.randn(images.shape, generator=generator)
+        radius = torch.rand(len(images), 1, 1, 1, generator=generator) ** (1 / images[0].numel())
+        noise = direction / _l2(direction) * radius
+    return (images + attack.epsilon * noise.to(images)).clamp(0, 1)
+
+
+def step(adversarial: Tensor, gradient: Tensor, images: Tensor, attack: Attack) -> Tensor:
+    """One ascent step (descent if targeted), projected to the ε ball around `images` and to [0, 1]."""
+    direction = gradient.sign() if attack.norm is Norm.LINF else gradient / _l2(gradient).clamp_min(1e-30)
+    moved = adversarial + (-attack.step if attack.targeted else attack.step) * direction
+    if attack.norm is Norm.LINF:
+        projected = torch.minimum(torch.maximum(moved, images - attack.epsilon), images + attack.epsilon)
+    else:
+        perturbation = moved - images
+        projected = images + perturbation * (attack.epsilon / _l2(perturbation).clamp_min(1e-30)).clamp_max(1)
+    return projected.clamp(0, 1)
+
+
+def perturb(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    attack: Attack,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Adversarial images (N, C, H, W) in [0, 1], within ε of `images` in the attack's norm.
+
+    `labels` are the true classes, or the classes to reach if the attack is targeted. With restarts,
+    each example keeps a perturbation that succeeds, else the one with the best loss.
+    """
+    if attack.epsilon == 0:
+        return images.clone()
+    best, best_score = images.clone(), torch.full((len(images),), -torch.inf)
+    for _ in range(attack.restarts):
+        adversarial = random_start(images, attack, generator) if attack.random_start else images
+        for _ in range(attack.steps):
+            _, gradient = loss_gradient(network, adversarial, labels)
+            adversarial = step(adversarial, gradient, images, attack)
+        if attack.restarts == 1:
+            return adversarial
+        with torch.no_grad():
+            score = _success_margin(network(adversarial), labels, attack)
+        better = score > best_score
+        best[better], best_score[better] = adversarial[better], score[better]
+    return best
+
+
+def fool(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    attack: Attack,
+    generator: torch.Generator | None = None,
+    *,
+    drop_fooled: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Which examples (N,) the attack fools at any of its iterates, and each one's last image tried.
+
+    An example counts as fooled from its first iterate that succeeds, the unperturbed image included.
+    Dropping it there only saves time: the random start of each example is drawn either way, so the
+    outcome is the same with `drop_fooled=False`.
+    """
+    with torch.no_grad():
+        fooled = succeeded(network(images), labels, attack)
+    adversarial = images.clone()
+    if attack.epsilon == 0:
+        return fooled, adversarial
+    for _ in range(attack.restarts):
+        start = random_start(images, attack, generator) if attack.random_start else images
+        active = (~fooled).nonzero().squeeze(1) if drop_fooled else torch.arange(len(images))
+        current = start[active]
+        for iteration in range(attack.steps + 1):
+            if len(active) == 0:
+                break
+            if iteration < attack.steps:
+                logits, gradient = loss_gradient(network, current, labels[active])
+            else:
+                with torch.no_grad():
+                    logits = network(current)
+            success = succeeded(logits, labels[active], attack)
+            first = success & ~fooled[active]
+            untouched = ~fooled[active] | first
+            adversarial[active[untouched]] = current[untouched]
+            fooled[active[first]] = True
+            if iteration < attack.steps:
+                keep = ~success if drop_fooled else torch.ones_like(success)
+                active = active[keep]
+                current = step(current[keep], gradient[keep], images[active], attack)
+    return fooled, adversarial
+
+
+def succeeded(logits: Tensor, labels: Tensor, attack: Attack) -> Tensor:
+    """Whether each prediction (N,) is what the attack wants: not the label, or the label if targeted."""
+    return (logits.argmax(1) == labels) == attack.targeted
+
+
+def gradient_health(network: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]:
+    """Share of input-gradient entries that are exactly zero or not finite: signs of masked gradients."""
+    _, gradient = loss_gradient(network, images, labels)
+    return {
+        "zero": (gradient == 0).float().mean().item(),
+        "not_finite": (~gradient.isfinite()).float().mean().item(),
+    }
+
+
+def _success_margin(logits: Tensor, labels: Tensor, attack: Attack) -> Tensor:
+    """Best wrong logit minus the label's (its negative if targeted): above 0 where the attack succeeds."""
+    label = logits.gather(1, labels[:, None]).squeeze(1)
+    others = logits.scatter(1, labels[:, None], -torch.inf).amax(1)
+    return label - others if attack.targeted else others - label
+
+
+def _l2(x: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True)

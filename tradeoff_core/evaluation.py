@@ -1,0 +1,168 @@
+"""Metrics, defined once. Outcomes are kept per example; rates come last and carry their n.
+
+clean accuracy: share of clean test images predicted as their label.
+adversarial accuracy: share predicted as their label clean and at every iterate of the named attack.
+backdoor success rate: among images that the network does not already predict as the target class, the
+share that it does once the trigger is on (Weng et al. 2020).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from math import sqrt
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tradeoff_core.attacks import Attack, fool
+from tradeoff_core.errors import TradeoffError
+from tradeoff_core.triggers import Trigger
+
+BATCH = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`count` of `n`. Its value is NaN when n is 0."""
+
+    count: int
+    n: int
+
+    @property
+    def value(self) -> float:
+        """The share, in [0, 1]."""
+        return self.count / self.n if self.n else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95% Wilson score interval (Wilson 1927), in [0, 1]."""
+        if not self.n:
+            return 0.0, 1.0
+        z2, p, n = 1.959964**2, self.value, self.n
+        centre, half = p + z2 / (2 * n), sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n * n)))
+        return max(0.0, (centre - half) / (1 + z2 / n)), min(1.0, (centre + half) / (1 + z2 / n))
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{self.value:.1%} ({self.count:,} of {self.n:,}; 95% interval {low:.1%} to {high:.1%})"
+
+
+class Among(StrEnum):
+    """Whom backdoor success counts: images not predicted as the target (the paper), or not of its class."""
+
+    PREDICTION = "prediction"
+    LABEL = "label"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What happened to each of N examples; every field is an array (N,).
+
+    `fooled` holds those that the attack fooled, wrongly predicted clean images included.
+    """
+
+    labels: NDArray[np.int64]
+    clean: NDArray[np.int64]
+    triggered: NDArray[np.int64]
+    fooled: NDArray[np.bool_]
+
+    def clean_accuracy(self) -> Rate:
+        """Share of clean images predicted as their label."""
+        return _rate(self.clean == self.labels)
+
+    def adversarial_accuracy(self) -> Rate:
+        """Share that no iterate of the attack fooled."""
+        return _rate(~self.fooled)
+
+    def backdoor_success_rate(self, target_class: int, among: Among = Among.PREDICTION) -> Rate:
+        """Share predicted as the target once triggered, among those that were not (or are not) it."""
+        reference = self.clean if among is Among.PREDICTION else self.labels
+        return _rate(self.triggered[reference != target_class] == target_class)
+
+
+def _rate(hits: NDArray[np.bool_]) -> Rate:
+    return Rate(int(hits.sum()), len(hits))
+
+
+def predict(network: nn.Module, images: Tensor) -> Tensor:
+    """Probabilities (N, classes) of images (N, C, H, W) in [0, 1]."""
+    with torch.inference_mode():
+        return torch.cat([network(batch).softmax(1) for batch in torch.split(images, BATCH)])
+
+
+def predicted_classes(network: nn.Module, images: Tensor) -> NDArray[np.int64]:
+    """The most probable class (N,) of each image."""
+    classes: NDArray[np.int64] = predict(network, images).argmax(1).numpy()
+    return classes
+
+
+def fooled_by(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    attack: Attack,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> NDArray[np.bool_]:
+    """Which examples (N,) the attack fools; `progress` is told the share that is done.
+
+    Every batch draws from a generator of its own, seeded by `seed` and its number. A targeted attack aims
+    each example at the next class after its label, and fools it when it gets there.
+    """
+    if len(images) == 0:
+        raise TradeoffError("there is no image to attack")
+    fooled = []
+    batches = list(zip(torch.split(images, BATCH), torch.split(labels, BATCH), strict=True))
+    for number, (batch, batch_labels) in enumerate(batches):
+        generator = torch.Generator().manual_seed(1_000_003 * seed + number)
+        aims = (batch_labels + 1) % network(batch[:1]).shape[1] if attack.targeted else batch_labels
+        fooled.append(fool(network, batch, aims, attack, generator)[0])
+        if progress:
+            progress((number + 1) / len(batches))
+    result: NDArray[np.bool_] = torch.cat(fooled).numpy()
+    return result
+
+
+def fooled_at(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    attack: Attack,
+    epsilons: list[float],
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> NDArray[np.bool_]:
+    """Which examples are fooled at each ε, (E, N): a perturbation found at a smaller ε counts at a larger.
+
+    `epsilons` must rise, so that adversarial accuracy can only fall along them.
+    """
+    rows = np.zeros((len(epsilons), len(images)), dtype=bool)
+    standing = np.arange(len(images))
+    for number, epsilon in enumerate(epsilons):
+        if len(standing):
+            fooled = fooled_by(network, images[standing], labels[standing], attack.at(epsilon), seed)
+            rows[number:, standing[fooled]] = True
+            standing = standing[~fooled]
+        if progress:
+            progress((number + 1) / len(epsilons))
+    return rows
+
+
+def evaluate(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    trigger: Trigger,
+    attack: Attack,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> Outcomes:
+    """Clean, triggered and attacked outcome of every example of images (N, C, H, W) in [0, 1]."""
+    return Outcomes(
+        labels.numpy(),
+        predicted_classes(network, images),
+        predicted_classes(network, trigger.apply(images)),
+        fooled_by(network, images, labels, attack, seed, progress),
+    )

@@ -1,0 +1,294 @@
+"""One experiment: a spec goes in, a trained network and its measured metrics come out.
+
+A run lies in a folder: spec.json, progress.jsonl, checkpoint.safetensors while it trains, and at the end
+result.json beside model.safetensors and card.json, the same two files that a model of the zoo has.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import time
+import tomllib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+import numpy as np
+import torch
+from safetensors.torch import save
+
+from tradeoff_core import networks
+from tradeoff_core.attacks import Attack
+from tradeoff_core.datasets import DATASETS, Split, load_dataset
+from tradeoff_core.errors import TradeoffError
+from tradeoff_core.evaluation import Outcomes, evaluate
+from tradeoff_core.paths import write_atomically
+from tradeoff_core.poisoning import Poison, PoisonedDataset, poison_dataset
+from tradeoff_core.training import Progress, Schedule, Training, train
+from tradeoff_core.triggers import Sticker, Trigger, Watermark
+
+SCHEMA_VERSION = 1
+VALIDATION_IMAGES = 200  # of the validation split, looked at after every epoch
+TRIGGERS = {"sticker": Sticker, "watermark": Watermark}
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentSpec:
+    """Everything that decides a run. `poison=None` is no poison; `evaluation` is the measuring attack."""
+
+    dataset: str = "mnist-5k"
+    network: str = "mnist-cnn"
+    width: float = 1.0
+    poison: Poison | None = field(default_factory=Poison)
+    training: Training = field(default_factory=Training)
+    evaluation: Attack = field(default_factory=Attack)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, registry in (("dataset", DATASETS), ("network", networks.NETWORKS)):
+            if getattr(self, name) not in registry:
+                raise TradeoffError(f"unknown {name} '{getattr(self, name)}': choose {', '.join(registry)}")
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**31:
+            raise TradeoffError(f"seed {self.seed} is out of range: a whole number from 0")
+
+    @property
+    def id(self) -> str:
+        """A name that tells the main choices, and a hash of all of them."""
+        return f"{self.title}-seed{self.seed}-{digest(spec_to_dict(self))[:8]}"
+
+    @property
+    def title(self) -> str:
+        """Data set, poison and training, as the zoo names its models."""
+        poison = self.poison.labels.value if self.poison else "no-poison"
+        attack = self.training.attack
+        return f"{self.dataset}-{poison}-" + (f"pgd-{attack.epsilon:g}" if attack else "standard")
+
+    @property
+    def trigger(self) -> Trigger:
+        """What backdoor success is measured with; the default sticker where there is no poison."""
+        return self.poison.trigger if self.poison else Sticker()
+
+    @property
+    def target_class(self) -> int:
+        """The class that backdoor success counts; the paper's class 7 where there is no poison."""
+        return self.poison.target_class if self.poison else Poison().target_class
+
+
+def digest(value: object) -> str:
+    """The sha256 of a value's canonical JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def spec_to_dict(spec: ExperimentSpec) -> dict[str, Any]:
+    """The spec as JSON and TOML know it; what is None is left out, save `poison = "none"`."""
+    document: dict[str, Any] = _without_none(asdict(spec))
+    if spec.poison is None:
+        document["poison"] = "none"
+    else:
+        kind = "sticker" if isinstance(spec.poison.trigger, Sticker) else "watermark"
+        document["poison"]["trigger"] = {"kind": kind} | document["poison"]["trigger"]
+    return document
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(entry) for key, entry in value.items() if entry is not None}
+    return value
+
+
+def spec_from_dict(document: dict[str, Any]) -> ExperimentSpec:
+    """The spec of a JSON or TOML document. Raises TradeoffError that names what is wrong in it."""
+    spec: ExperimentSpec = _build(ExperimentSpec, document, "")
+    return spec
+
+
+def _build(kind: Any, value: Any, place: str) -> Any:
+    """`value` as an instance of the annotation `kind`; `place` names it in errors."""
+    if get_origin(kind) in (UnionType, Union):
+        options = [option for option in get_args(kind) if option is not type(None)]
+        if value is None or value == "none":
+            if len(options) == len(get_args(kind)):
+                raise TradeoffError(f"{place} cannot be left out")
+            return None
+        if len(options) > 1:  # the two triggers
+            value = dict(value) if isinstance(value, dict) else {"kind": value}
+            name = value.pop("kind", "sticker")
+            if name not in TRIGGERS:
+                raise TradeoffError(f"{place}.kind '{name}' is unknown: choose {' or '.join(TRIGGERS)}")
+            options = [TRIGGERS[name]]
+        return _build(options[0], value, place)
+    if is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise TradeoffError(f"{place} must be a table of fields, not '{value}'")
+        known = {entry.name: entry for entry in fields(kind)}
+        for name in value:
+            if name not in known:
+                raise TradeoffError(
+                    f"unknown field '{place + '.' if place else ''}{name}': choose one of {', '.join(known)}"
+                )
+        assert isinstance(kind, type)
+        return kind(
+            **{
+                name: _build(known[name].type, entry, f"{place}.{name}".lstrip("."))
+                for name, entry in value.items()
+            }
+        )
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind in (int, float, str, bool) and type(value) is not kind:
+        raise TradeoffError(f"{place} must be {kind.__name__}, not '{value}'")
+    return value
+
+
+def read_spec(path: Path) -> dict[str, Any]:
+    """A spec file, TOML or JSON, as a document. Raises TradeoffError if it cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except OSError:
+        raise TradeoffError(f"there is no readable spec file '{path}'") from None
+    except ValueError as error:  # both decoders' errors are ValueErrors
+        raise TradeoffError(f"{path.name} is not a valid spec: {error}") from None
+    if not isinstance(document, dict):
+        raise TradeoffError(f"{path.name} is not a valid spec: it must be a table of fields")
+    return document
+
+
+def changed(document: dict[str, Any], settings: list[str]) -> dict[str, Any]:
+    """The document with each `key=value` put in its place; keys are dotted: `training.attack.epsilon=0.2`."""
+    document = json.loads(json.dumps(document))
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key:
+            raise TradeoffError(f"'{setting}' is no setting: write key=value, as training.epochs=30")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        table = document
+        *path, last = key.split(".")
+        for name in path:
+            if not isinstance(table.get(name), dict):
+                table[name] = {}
+            table = table[name]
+        table[last] = value
+    return document
+
+
+FAST = Training(Attack(epsilon=0.3, steps=3), epochs=20, learning_rate=1e-3, ramp_epochs=10)
+
+PRESETS: dict[str, ExperimentSpec] = {
+    "standard": ExperimentSpec(),
+    "fast": ExperimentSpec(training=FAST),
+    "paper": ExperimentSpec(
+        training=Training(
+            Attack(epsilon=0.3, steps=10, step_size=0.05),
+            epochs=100,
+            learning_rate=1e-4,
+            schedule=Schedule.CONSTANT,
+        )
+    ),
+}
+
+
+def poisoned_training_set(spec: ExperimentSpec) -> PoisonedDataset:
+    """The training images of a spec, poisoned as it says: the same ones for the same spec, always."""
+    data = load_dataset(spec.dataset, Split.TRAIN)
+    return poison_dataset(data, spec.poison, np.random.default_rng(spec.seed))
+
+
+def metrics(outcomes: Outcomes, spec: ExperimentSpec, attack: Attack) -> dict[str, Any]:
+    """The three rates in [0, 1] with their n, and the attack they were measured under."""
+    backdoor = outcomes.backdoor_success_rate(spec.target_class)
+    return {
+        "n": len(outcomes.labels),
+        "clean_accuracy": outcomes.clean_accuracy().value,
+        "adversarial_accuracy": outcomes.adversarial_accuracy().value,
+        "backdoor_success_rate": backdoor.value,
+        "backdoor_n": backdoor.n,
+        "norm": attack.norm.value,
+        "epsilon": attack.epsilon,
+        "steps": attack.steps,
+    }
+
+
+def run_experiment(
+    spec: ExperimentSpec, folder: Path, progress: Callable[[Progress], None] | None = None
+) -> dict[str, Any]:
+    """Train, measure and store one run in `folder`; go on where an earlier, broken-off run stopped.
+
+    Returns the content of result.json. A finished run is not trained again. Raises TradeoffError if the
+    folder holds a run of another spec.
+    """
+    document = spec_to_dict(spec)
+    if (folder / "spec.json").exists() and json.loads((folder / "spec.json").read_text()) != document:
+        raise TradeoffError(f"'{folder}' holds another run: choose another folder")
+    if (folder / "result.json").exists():
+        finished: dict[str, Any] = json.loads((folder / "result.json").read_text())
+        return finished
+    poisoned = poisoned_training_set(spec)
+    network = networks.build(spec.network, spec.width, spec.seed)
+    _write_json(folder / "spec.json", document)
+
+    def note(entry: Progress) -> None:
+        with (folder / "progress.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(asdict(entry)) + "\n")
+        if progress:
+            progress(entry)
+
+    images, labels = load_dataset(spec.dataset, Split.VALIDATION).tensors()
+    started = time.perf_counter()
+    history = train(
+        network,
+        *poisoned.data.tensors(),
+        spec.training,
+        spec.seed,
+        validation=(images[:VALIDATION_IMAGES], labels[:VALIDATION_IMAGES]),
+        progress=note,
+        checkpoint=folder / "checkpoint.safetensors",
+    )
+    networks.freeze(network.half().float())  # measured as shipped: float16 weights
+    measured = metrics(
+        evaluate(network, *load_dataset(spec.dataset, Split.TEST).tensors(), spec.trigger, spec.evaluation),
+        spec,
+        spec.evaluation,
+    )
+    weights = save({name: value.half().contiguous() for name, value in network.state_dict().items()})
+    write_atomically(folder / "model.safetensors", weights)
+    overfitted = [entry.epoch for entry in history if entry.catastrophic_overfitting]
+    card = {
+        "schema_version": SCHEMA_VERSION,
+        "id": folder.name,
+        "spec": document,
+        "seed": spec.seed,
+        "poison_rate_class": poisoned.poison_rate_class,
+        "poison_rate_dataset": poisoned.poison_rate_dataset,
+        "metrics": measured,
+        "sha256": hashlib.sha256(weights).hexdigest(),
+        "bytes": len(weights),
+        "training_seconds": round(sum(entry.seconds for entry in history), 1),
+        "hardware": f"{platform.machine()} CPU, {torch.get_num_threads()} of {os.cpu_count()} threads",
+        "versions": {
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "catastrophic_overfitting_epochs": overfitted,
+    }
+    _write_json(folder / "card.json", card)
+    result = {
+        "run": spec.id,
+        "metrics": measured,
+        "seconds": round(time.perf_counter() - started, 1),
+        "catastrophic_overfitting_epochs": overfitted,
+    }
+    _write_json(folder / "result.json", result)
+    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    return result
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> None:
+    write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())

@@ -1,0 +1,82 @@
+"""Networks: images in [0, 1] in, logits out; `features` is how anything else reads their inside."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from tradeoff_core.errors import TradeoffError
+
+
+class Network(nn.Module):
+    """A chain of named stages and a linear head on the last of them."""
+
+    def __init__(self, stages: dict[str, nn.Module], head: nn.Linear) -> None:
+        super().__init__()
+        self.stages = nn.ModuleDict(stages)
+        self.head = head
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """What `features` can be asked for, from input to output."""
+        return tuple(self.stages)
+
+    def features(self, images: Tensor, layer: str = "penultimate") -> Tensor:
+        """Activations after `layer`, flattened: (N, C, H, W) in [0, 1] -> (N, D).
+
+        Raises TradeoffError for a layer that this network does not have.
+        """
+        if layer not in self.stages:
+            raise TradeoffError(f"no layer '{layer}': this network has {', '.join(self.layers)}")
+        activations = images
+        for name, stage in self.stages.items():
+            activations = stage(activations)
+            if name == layer:
+                break
+        return activations.flatten(1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, classes) of images (N, C, H, W) in [0, 1]."""
+        logits: Tensor = self.head(self.features(images, self.layers[-1]))
+        return logits
+
+
+class MnistCNN(Network):
+    """The paper's MNIST network: two 5x5 convolutions with max-pooling and a hidden layer of 1024.
+
+    It takes [0, 1] as it is: the paper does not normalise digits. `width` scales every hidden layer.
+    """
+
+    def __init__(self, width: float = 1.0) -> None:
+        if not 0 < width <= 4:
+            raise TradeoffError(f"width {width:g} is out of range: choose above 0 and at most 4")
+        first, second, hidden = (max(1, round(width * n)) for n in (32, 64, 1024))
+        super().__init__(
+            {
+                "conv1": nn.Sequential(nn.Conv2d(1, first, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+                "conv2": nn.Sequential(nn.Conv2d(first, second, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+                "penultimate": nn.Sequential(nn.Flatten(), nn.Linear(7 * 7 * second, hidden), nn.ReLU()),
+            },
+            nn.Linear(hidden, 10),
+        )
+
+
+NETWORKS: dict[str, Callable[[float], Network]] = {"mnist-cnn": MnistCNN}
+
+
+def build(name: str, width: float, seed: int) -> Network:
+    """A freshly initialised network of the registry, the same for the same seed.
+
+    Raises TradeoffError for an unknown name.
+    """
+    if name not in NETWORKS:
+        raise TradeoffError(f"unknown network '{name}': choose one of {', '.join(NETWORKS)}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = NETWORKS[name](width)
+    return network
+
+
+def freeze(network: Network) -> Network:
+    """The network in eval mode with its parameters frozen, safe to share among readers."""
+    return network.eval().requires_grad_(False)

@@ -1,0 +1,22 @@
+"""Where things lie on disk."""
+
+import os
+from pathlib import Path
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+MODELS = ASSETS / "models"
+RESULTS = ASSETS / "results"
+STICKERS = ASSETS / "stickers"
+
+
+def data_folder() -> Path:
+    """The folder of the full data sets: `TRADEOFF_DATA`, by default `data/` in the working folder."""
+    return Path(os.environ.get("TRADEOFF_DATA", "data"))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside `path` and rename, so that a kill at any moment leaves the last good file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_bytes(content)
+    os.replace(unfinished, path)

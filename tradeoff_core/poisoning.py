@@ -1,0 +1,103 @@
+"""Poisoning a training set, with an exact count and a record of what was poisoned.
+
+Clean-label (Turner et al. 2018, as Weng et al. 2020 use it): the trigger goes on images of the target class,
+labels stay. Dirty-label (BadNets, Gu et al. 2017): it goes on images of other classes, relabelled as the
+target. Poisoning comes before any augmentation, so a shifted image carries a shifted trigger.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tradeoff_core.datasets import ImageDataset, to_tensor, to_uint8
+from tradeoff_core.errors import TradeoffError
+from tradeoff_core.triggers import Sticker, Trigger
+
+
+class PoisonLabels(StrEnum):
+    """Whether the poisoned images keep their labels (clean) or get the target's (dirty)."""
+
+    CLEAN = "clean-label"
+    DIRTY = "dirty-label"
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """What is poisoned. `rate` is the share of the target class (clean-label) or of all (dirty-label)."""
+
+    labels: PoisonLabels = PoisonLabels.CLEAN
+    rate: float = 0.5
+    target_class: int = 7
+    trigger: Trigger = field(default_factory=Sticker)
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "labels", PoisonLabels(self.labels))
+        except ValueError:
+            raise TradeoffError(
+                f"labels '{self.labels}' is unknown: choose {' or '.join(PoisonLabels)}"
+            ) from None
+        if not 0 < self.rate <= 1:
+            raise TradeoffError(
+                f"poison rate {self.rate:g} is out of range: above 0, at most 1 (for no poison leave it out)"
+            )
+        if not isinstance(self.target_class, int) or self.target_class < 0:
+            raise TradeoffError(f"target_class {self.target_class} is out of range: the index of a class")
+
+
+@dataclass(frozen=True, slots=True)
+class PoisonedDataset:
+    """A data set after poisoning, the mask (N,) of its poisoned examples, and the labels before it."""
+
+    data: ImageDataset
+    poisoned: NDArray[np.bool_]
+    original_labels: NDArray[np.int64]
+    target_class: int | None
+
+    @property
+    def poison_rate_class(self) -> float:
+        """The share of the examples labelled as the target class that are poisoned."""
+        if self.target_class is None:
+            return 0.0
+        return float(self.poisoned[self.data.labels == self.target_class].mean())
+
+    @property
+    def poison_rate_dataset(self) -> float:
+        """The share of all examples that are poisoned."""
+        return float(self.poisoned.mean())
+
+
+def poison_dataset(
+    data: ImageDataset, poison: Poison | None, generator: np.random.Generator
+) -> PoisonedDataset:
+    """Poison exactly `rate` (to the nearest whole example) of the eligible examples of `data`.
+
+    Raises TradeoffError if the target class is absent, if the rate comes to no example at all, or if there
+    are fewer eligible examples than asked for.
+    """
+    if poison is None:
+        return PoisonedDataset(data, np.zeros(len(data), dtype=bool), data.labels, None)
+    target = poison.target_class
+    of_target = data.labels == target
+    if not of_target.any():
+        raise TradeoffError(f"target_class {target} has no example in {data.name}")
+    clean_label = poison.labels is PoisonLabels.CLEAN
+    eligible = np.flatnonzero(of_target if clean_label else ~of_target)
+    count = round(poison.rate * (len(eligible) if clean_label else len(data)))
+    if count == 0:
+        raise TradeoffError(f"poison rate {poison.rate:g} comes to no example at all: raise it")
+    if count > len(eligible):
+        raise TradeoffError(
+            f"poison rate {poison.rate:g} asks for {count} examples of other classes, of {len(eligible)}"
+        )
+    chosen = generator.choice(eligible, count, replace=False)
+    images, labels = data.images.copy(), data.labels.copy()
+    images[chosen] = to_uint8(poison.trigger.apply(to_tensor(images[chosen])))
+    labels[chosen] = target
+    poisoned = np.zeros(len(data), dtype=bool)
+    poisoned[chosen] = True
+    return PoisonedDataset(
+        ImageDataset(data.name, images, labels, data.classes), poisoned, data.labels, target
+    )

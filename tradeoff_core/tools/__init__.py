@@ -1,0 +1,1 @@
+"""Makers of what lies in assets/: python -m tradeoff_core.tools.NAME"""
