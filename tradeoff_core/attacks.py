@@ -209,4 +209,5 @@ def _success_margin(logits: Tensor, labels: Tensor, attack: Attack) -> Tensor:
 
 
 def _l2(x: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True)
+    norms: Tensor = torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True)
+    return norms

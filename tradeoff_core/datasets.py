@@ -248,7 +248,7 @@ def read_picture(content: bytes, name: str, max_bytes: int = 20_000_000, max_sid
         picture = Image.open(io.BytesIO(content))
         if max(picture.size) > max_side:
             raise TradeoffError(
-                f"{name} is {picture.width} x {picture.height}: choose one of at most {max_side} pixels a side"
+                f"{name} is {picture.width} x {picture.height}: choose one of at most {max_side} a side"
             )
         if getattr(picture, "is_animated", False):
             raise TradeoffError(f"{name} is animated: choose a still picture")
