@@ -3,6 +3,7 @@
 Pure functions: the network's mode, its parameters and their gradients stay as they were.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -91,26 +92,37 @@ def loss_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[T
     return logits.detach(), gradient
 
 
-def random_start(images: Tensor, attack: Attack, generator: torch.Generator | None) -> Tensor:
-    """Images moved to a uniformly drawn point of the ε ball, clipped to [0, 1]."""
-    if attack.norm is Norm.LINF:
+def unit_noise(images: Tensor, norm: Norm, generator: torch.Generator | None) -> Tensor:
+    """A uniformly drawn point of the norm's unit ball for each image, (N, C, H, W)."""
+    if norm is Norm.LINF:
         noise = torch.rand(images.shape, generator=generator) * 2 - 1
     else:
         direction = torch.randn(images.shape, generator=generator)
         radius = torch.rand(len(images), 1, 1, 1, generator=generator) ** (1 / images[0].numel())
         noise = direction / _l2(direction) * radius
-    return (images + attack.epsilon * noise.to(images)).clamp(0, 1)
+    return noise.to(images)
 
 
-def step(adversarial: Tensor, gradient: Tensor, images: Tensor, attack: Attack) -> Tensor:
-    """One ascent step (descent if targeted), projected to the ε ball around `images` and to [0, 1]."""
+def random_start(images: Tensor, attack: Attack, generator: torch.Generator | None) -> Tensor:
+    """Images moved to a uniformly drawn point of the ε ball, clipped to [0, 1]."""
+    return (images + attack.epsilon * unit_noise(images, attack.norm, generator)).clamp(0, 1)
+
+
+def step(
+    adversarial: Tensor, gradient: Tensor, images: Tensor, attack: Attack, scale: Tensor | float = 1.0
+) -> Tensor:
+    """One ascent step (descent if targeted), projected to the ε ball around `images` and to [0, 1].
+
+    `scale`, a number or (N, 1, 1, 1), multiplies ε and the step.
+    """
+    epsilon, length = attack.epsilon * scale, attack.step * scale
     direction = gradient.sign() if attack.norm is Norm.LINF else gradient / _l2(gradient).clamp_min(1e-30)
-    moved = adversarial + (-attack.step if attack.targeted else attack.step) * direction
+    moved = adversarial - length * direction if attack.targeted else adversarial + length * direction
     if attack.norm is Norm.LINF:
-        projected = torch.minimum(torch.maximum(moved, images - attack.epsilon), images + attack.epsilon)
+        projected = torch.minimum(torch.maximum(moved, images - epsilon), images + epsilon)
     else:
         perturbation = moved - images
-        projected = images + perturbation * (attack.epsilon / _l2(perturbation).clamp_min(1e-30)).clamp_max(1)
+        projected = images + perturbation * (epsilon / _l2(perturbation).clamp_min(1e-30)).clamp_max(1)
     return projected.clamp(0, 1)
 
 
@@ -141,6 +153,30 @@ def perturb(
         better = score > best_score
         best[better], best_score[better] = adversarial[better], score[better]
     return best
+
+
+def perturb_at(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    attack: Attack,
+    epsilons: Sequence[float],
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Adversarial images at every ε, (E, N, C, H, W), all in one batch and from the same random start.
+
+    The attack's ε and step are scaled to each of `epsilons`; its restarts are not used.
+    """
+    every, aims = images.repeat(len(epsilons), 1, 1, 1), labels.repeat(len(epsilons))  # (E N, C, H, W)
+    scale = (torch.tensor(epsilons) / attack.epsilon).repeat_interleave(len(images)).view(-1, 1, 1, 1)
+    adversarial = every
+    if attack.random_start:
+        noise = unit_noise(images, attack.norm, generator).repeat(len(epsilons), 1, 1, 1)
+        adversarial = (every + attack.epsilon * scale * noise).clamp(0, 1)
+    for _ in range(attack.steps):
+        _, gradient = loss_gradient(network, adversarial, aims)
+        adversarial = step(adversarial, gradient, every, attack, scale)
+    return adversarial.view(len(epsilons), *images.shape)
 
 
 def fool(

@@ -1,0 +1,91 @@
+"""Train the trade-off curve and the zoo, and write assets/models/ and assets/results/curve-mnist-5k.jsonl.
+
+python -m tradeoff_core.tools.curve [--runs FOLDER] [--threads N] [--part K/M]
+
+Every run lies in FOLDER (by default runs/) and is resumed or skipped if it is already there; `--part 1/2`
+and `--part 2/2` in two terminals share the work.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from tradeoff_core.experiments import PRESETS, ExperimentSpec, run_experiment, spec_to_dict
+from tradeoff_core.paths import MODELS, RESULTS, write_atomically
+from tradeoff_core.poisoning import Poison, PoisonLabels
+from tradeoff_core.training import Training
+
+EPSILONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
+SEEDS = (0, 1, 2)
+ZOO_EPSILONS = (0.0, 0.1, 0.2, 0.3)
+
+
+def training_at(epsilon: float) -> Training:
+    """The curve's recipe: standard training at ε 0, else the preset `fast` with its attack scaled to ε."""
+    if epsilon == 0:
+        return PRESETS["standard"].training
+    fast = PRESETS["fast"].training
+    assert fast.attack is not None
+    share = epsilon / fast.attack.epsilon
+    scaled = replace(fast.attack, epsilon=epsilon, step_size=round(share * fast.attack.step, 6))
+    return replace(fast, attack=scaled)
+
+
+def curve() -> list[ExperimentSpec]:
+    """Clean-label poison on half of class 7, every training ε, three seeds."""
+    return [ExperimentSpec(training=training_at(e), seed=seed) for seed in SEEDS for e in EPSILONS]
+
+
+def zoo() -> list[ExperimentSpec]:
+    """The models that are committed, all of seed 0."""
+    dirty = Poison(PoisonLabels.DIRTY, rate=0.05)
+    return [
+        *(ExperimentSpec(training=training_at(epsilon)) for epsilon in ZOO_EPSILONS),
+        ExperimentSpec(poison=None),
+        ExperimentSpec(poison=None, training=training_at(0.3)),
+        ExperimentSpec(poison=dirty),
+    ]
+
+
+def publish(runs: Path) -> None:
+    """Copy the finished zoo runs to assets/models/ and write the curve's finished runs, a line each."""
+    for spec in zoo():
+        folder = runs / spec.id
+        if (folder / "result.json").exists():
+            target = MODELS / spec.title
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / "model.safetensors", target / "model.safetensors")
+            card = json.loads((folder / "card.json").read_text()) | {"id": spec.title}
+            write_atomically(target / "card.json", (json.dumps(card, indent=1) + "\n").encode())
+    lines = []
+    for spec in curve():
+        folder = runs / spec.id
+        if (folder / "result.json").exists():
+            result = json.loads((folder / "result.json").read_text())
+            lines.append(json.dumps({**result, "spec": spec_to_dict(spec)}))
+    write_atomically(RESULTS / "curve-mnist-5k.jsonl", ("\n".join(lines) + "\n").encode())
+
+
+def main() -> None:
+    """Train what is missing, the zoo first, and publish after every run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--part", default="1/1")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    part, parts = (int(number) for number in arguments.part.split("/"))
+    specs = list(dict.fromkeys([*zoo(), *curve()]))
+    for spec in specs[part - 1 :: parts]:
+        result = run_experiment(spec, arguments.runs / spec.id)
+        print(json.dumps(result), file=sys.stderr, flush=True)
+        publish(arguments.runs)
+
+
+if __name__ == "__main__":
+    main()
