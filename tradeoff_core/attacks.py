@@ -69,15 +69,18 @@ class Attack:
 
 
 def fgsm(epsilon: float, norm: Norm = Norm.LINF, *, targeted: bool = False) -> Attack:
-    """One step of ε from the image itself (Goodfellow et al. 2015)."""
-    return Attack(norm, epsilon, steps=1, step_size=epsilon or None, random_start=False, targeted=targeted)
+    """One step of ε from the image itself (Goodfellow et al. 2015).
+
+    The step is left to follow ε, so that `at` moves both; projected to the ε ball it is a step of ε.
+    """
+    return Attack(norm, epsilon, steps=1, random_start=False, targeted=targeted)
 
 
 def parse_epsilon(text: str) -> float:
     """ε in [0, 1] units from "0.3" or "8/255". Raises TradeoffError for anything else."""
     try:
-        numerator, _, denominator = text.partition("/")
-        epsilon = float(numerator) / float(denominator or 1)
+        numerator, slash, denominator = text.partition("/")
+        epsilon = float(numerator) / (float(denominator) if slash else 1)
     except (ValueError, ZeroDivisionError):
         raise TradeoffError(f"epsilon '{text}' is not a number: write 0.3 or 8/255") from None
     return Attack(epsilon=epsilon).epsilon
@@ -140,7 +143,7 @@ def perturb(
     """
     if attack.epsilon == 0:
         return images.clone()
-    best, best_score = images.clone(), torch.full((len(images),), -torch.inf)
+    best, best_score = images.clone(), images.new_full((len(images),), -torch.inf)
     for _ in range(attack.restarts):
         adversarial = random_start(images, attack, generator) if attack.random_start else images
         for _ in range(attack.steps):

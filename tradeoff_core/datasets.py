@@ -1,7 +1,9 @@
 """Labelled images: the bundled digits, torchvision's sets from disk or download, and a user's own files."""
 
 import io
+import os
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,6 +22,17 @@ from tradeoff_core.paths import ASSETS, data_folder
 
 MAX_IMAGES = 100_000
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
+# what numpy and zipfile raise for a damaged, encrypted or absurdly large archive
+UNREADABLE = (
+    ValueError,
+    OSError,
+    EOFError,
+    TypeError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class Split(StrEnum):
@@ -180,7 +193,7 @@ def load_images(path: Path, classes: tuple[str, ...], image_shape: tuple[int, in
     Either an `.npz` with `images` uint8 (N, H, W[, C]) and `labels` (N,), or a folder that holds one folder
     of images a class. Raises TradeoffError, in one sentence, for anything that does not fit.
     """
-    if not path.exists():
+    if not os.path.exists(path):  # False also for a name too long to be one
         raise TradeoffError(f"there is no file or folder '{path}'")
     dataset = _read_folder(path, classes, image_shape) if path.is_dir() else _read_npz(path, classes)
     if dataset.image_shape != image_shape:
@@ -198,11 +211,11 @@ def _read_npz(path: Path, classes: tuple[str, ...]) -> ImageDataset:
             images, labels = archive["images"], archive["labels"]
     except KeyError:
         raise TradeoffError(f"{path.name}: an .npz must hold the arrays 'images' and 'labels'") from None
-    except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile):
+    except UNREADABLE:
         raise TradeoffError(f"{path.name} is not a readable .npz file of numbers") from None
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         raise TradeoffError(f"{path.name}: the images hold NaN or infinite values; they must be uint8")
-    if len(images) > MAX_IMAGES:
+    if images.ndim and len(images) > MAX_IMAGES:
         raise TradeoffError(f"{path.name}: {len(images):,} images are more than {MAX_IMAGES:,} at once")
     if images.ndim == 3:
         images = images[..., None]

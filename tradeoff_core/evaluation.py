@@ -6,8 +6,8 @@ backdoor success rate: among images that the network does not already predict as
 share that it does once the trigger is on (Weng et al. 2020).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import sqrt
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from tradeoff_core.attacks import Attack, fool
 from tradeoff_core.errors import TradeoffError
-from tradeoff_core.triggers import Trigger
+from tradeoff_core.triggers import Sticker, Trigger
 
 BATCH = 250
 
@@ -79,7 +79,12 @@ class Outcomes:
     def backdoor_success_rate(self, target_class: int, among: Among = Among.PREDICTION) -> Rate:
         """Share predicted as the target once triggered, among those that were not (or are not) it."""
         reference = self.clean if among is Among.PREDICTION else self.labels
-        return _rate(self.triggered[reference != target_class] == target_class)
+        return backdoor_success(reference, self.triggered, target_class)
+
+
+def backdoor_success(reference: NDArray[np.int64], triggered: NDArray[np.int64], target_class: int) -> Rate:
+    """Share of the classes `triggered` (N,) that are the target, where the classes `reference` are not."""
+    return _rate(triggered[reference != target_class] == target_class)
 
 
 def _rate(hits: NDArray[np.bool_]) -> Rate:
@@ -105,11 +110,13 @@ def fooled_by(
     attack: Attack,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
+    aim: int | None = None,
 ) -> NDArray[np.bool_]:
-    """Which examples (N,) the attack fools; `progress` is told the share that is done.
+    """Which examples (N,) the attack fools, wrong ones included; `progress` is told the share that is done.
 
     Every batch draws from a generator of its own, seeded by `seed` and its number. A targeted attack aims
-    each example at the next class after its label, and fools it when it gets there.
+    each example at the next class after its label; a right one is fooled when it gets there. With `aim`,
+    all aim at that class, and only those that get there are fooled.
     """
     if len(images) == 0:
         raise TradeoffError("there is no image to attack")
@@ -117,8 +124,13 @@ def fooled_by(
     batches = list(zip(torch.split(images, BATCH), torch.split(labels, BATCH), strict=True))
     for number, (batch, batch_labels) in enumerate(batches):
         generator = torch.Generator().manual_seed(1_000_003 * seed + number)
-        aims = (batch_labels + 1) % network(batch[:1]).shape[1] if attack.targeted else batch_labels
-        fooled.append(fool(network, batch, aims, attack, generator)[0])
+        with torch.no_grad():
+            logits = network(batch)
+        aims = (batch_labels + 1) % logits.shape[1] if attack.targeted else batch_labels
+        wrong = logits.argmax(1) != batch_labels
+        if aim is not None:
+            aims, wrong = torch.full_like(aims, aim), torch.zeros_like(wrong)
+        fooled.append(wrong | fool(network, batch, aims, attack, generator)[0])
         if progress:
             progress((number + 1) / len(batches))
     result: NDArray[np.bool_] = torch.cat(fooled).numpy()
@@ -130,9 +142,10 @@ def fooled_at(
     images: Tensor,
     labels: Tensor,
     attack: Attack,
-    epsilons: list[float],
+    epsilons: Sequence[float],
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
+    aim: int | None = None,
 ) -> NDArray[np.bool_]:
     """Which examples are fooled at each ε, (E, N): a perturbation found at a smaller ε counts at a larger.
 
@@ -142,7 +155,7 @@ def fooled_at(
     standing = np.arange(len(images))
     for number, epsilon in enumerate(epsilons):
         if len(standing):
-            fooled = fooled_by(network, images[standing], labels[standing], attack.at(epsilon), seed)
+            fooled = fooled_by(network, images[standing], labels[standing], attack.at(epsilon), seed, aim=aim)
             rows[number:, standing[fooled]] = True
             standing = standing[~fooled]
         if progress:
@@ -166,3 +179,36 @@ def evaluate(
         predicted_classes(network, trigger.apply(images)),
         fooled_by(network, images, labels, attack, seed, progress),
     )
+
+
+def success_by_position(
+    network: nn.Module,
+    images: Tensor,
+    sticker: Sticker,
+    target_class: int,
+    stride: int = 1,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[NDArray[np.float64], int]:
+    """Backdoor success (H, W) by the sticker's top left corner, and its n; NaN where it was not tried."""
+    height, width = images.shape[-2:]
+    high, wide = sticker.shape
+    success = np.full((height - high + 1, width - wide + 1), np.nan)
+    others = images[torch.from_numpy(predicted_classes(network, images) != target_class)]
+    rows = range(0, success.shape[0], stride)
+    for row in rows:
+        for column in range(0, success.shape[1], stride):
+            moved = replace(sticker, row=row, column=column)
+            success[row, column] = (predicted_classes(network, moved.apply(others)) == target_class).mean()
+        if progress:
+            progress((row + 1) / success.shape[0])
+    return success, len(others)
+
+
+def shares_by_class(
+    labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int
+) -> NDArray[np.float64]:
+    """Where each true class goes: (classes, classes), the row of a class that occurs sums to 1."""
+    counts = np.zeros((classes, classes))
+    np.add.at(counts, (labels, predicted), 1)
+    shares: NDArray[np.float64] = counts / counts.sum(1, keepdims=True).clip(1)
+    return shares

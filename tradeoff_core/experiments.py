@@ -178,11 +178,22 @@ def changed(document: dict[str, Any], settings: list[str]) -> dict[str, Any]:
     return document
 
 
-FAST = Training(Attack(epsilon=0.3, steps=3), epochs=20, learning_rate=1e-3, ramp_epochs=10)
+HALF = 0.5  # of the paper's width: a quarter of its compute, so that a laptop can train and the app keeps up
 
 PRESETS: dict[str, ExperimentSpec] = {
-    "standard": ExperimentSpec(),
-    "fast": ExperimentSpec(training=FAST),
+    "standard": ExperimentSpec(width=HALF),
+    "fast": ExperimentSpec(
+        width=HALF,
+        training=Training(
+            Attack(epsilon=0.3, steps=5, step_size=0.12), epochs=18, learning_rate=1.5e-3, ramp_epochs=6
+        ),
+    ),
+    "adversarial": ExperimentSpec(
+        width=HALF,
+        training=Training(
+            Attack(epsilon=0.3, steps=7, step_size=0.1), epochs=20, learning_rate=1.5e-3, ramp_epochs=7
+        ),
+    ),
     "paper": ExperimentSpec(
         training=Training(
             Attack(epsilon=0.3, steps=10, step_size=0.05),

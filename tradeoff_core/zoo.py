@@ -5,6 +5,7 @@ Weights are safetensors, checked against the card's sha256 before they are used;
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tradeoff_core.evaluation import Rate
 from tradeoff_core.experiments import SCHEMA_VERSION, ExperimentSpec, spec_from_dict
 from tradeoff_core.networks import Network
 from tradeoff_core.paths import MODELS
+from tradeoff_core.results import rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,12 @@ class Model:
     @property
     def clean_accuracy(self) -> Rate:
         """On the test split, as the card gives it."""
-        return self._rate("clean_accuracy", "n")
+        return rate(self.card["metrics"], "clean_accuracy")
 
     @property
     def adversarial_accuracy(self) -> Rate:
         """On the test split under the spec's evaluation attack, as the card gives it."""
-        return self._rate("adversarial_accuracy", "n")
+        return rate(self.card["metrics"], "adversarial_accuracy")
 
     @property
     def backdoor_success_rate(self) -> Rate:
@@ -51,7 +53,7 @@ class Model:
 
     def _rate(self, name: str, n: str) -> Rate:
         metrics = self.card["metrics"]
-        return Rate(round(metrics[name] * metrics[n]), metrics[n])
+        return Rate(round(metrics[name] * metrics[n]) if metrics[n] else 0, metrics[n])
 
     def summary(self) -> dict[str, Any]:
         """What the command `models` lists."""
@@ -80,7 +82,7 @@ def find_model(name: str) -> Model:
     """A model by its id, or by the folder of a finished run. Raises TradeoffError if there is none."""
     folder = MODELS / name if name in model_ids() else Path(name)
     path = folder / "card.json"
-    if not path.is_file():
+    if not os.path.isfile(path):  # False also for a name too long to be one
         raise TradeoffError(f"unknown model '{name}': choose a folder of a run, or {', '.join(model_ids())}")
     try:
         card = json.loads(path.read_text(encoding="utf-8"))

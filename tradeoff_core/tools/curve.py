@@ -15,40 +15,41 @@ from pathlib import Path
 
 import torch
 
-from tradeoff_core.experiments import PRESETS, ExperimentSpec, run_experiment, spec_to_dict
+from tradeoff_core.experiments import HALF, PRESETS, ExperimentSpec, run_experiment, spec_to_dict
 from tradeoff_core.paths import MODELS, RESULTS, write_atomically
 from tradeoff_core.poisoning import Poison, PoisonLabels
 from tradeoff_core.training import Training
 
 EPSILONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 SEEDS = (0, 1, 2)
-ZOO_EPSILONS = (0.0, 0.1, 0.2, 0.3)
+ZOO_EPSILONS = (0.3, 0.2, 0.1, 0.0)
 
 
 def training_at(epsilon: float) -> Training:
-    """The curve's recipe: standard training at ε 0, else the preset `fast` with its attack scaled to ε."""
+    """The curve's recipe: standard training at ε 0, else the preset `adversarial`, its attack scaled to ε."""
     if epsilon == 0:
         return PRESETS["standard"].training
-    fast = PRESETS["fast"].training
-    assert fast.attack is not None
-    share = epsilon / fast.attack.epsilon
-    scaled = replace(fast.attack, epsilon=epsilon, step_size=round(share * fast.attack.step, 6))
-    return replace(fast, attack=scaled)
+    training = PRESETS["adversarial"].training
+    assert training.attack is not None
+    length = round(training.attack.step * epsilon / training.attack.epsilon, 6)
+    return replace(training, attack=replace(training.attack, epsilon=epsilon, step_size=length))
 
 
 def curve() -> list[ExperimentSpec]:
     """Clean-label poison on half of class 7, every training ε, three seeds."""
-    return [ExperimentSpec(training=training_at(e), seed=seed) for seed in SEEDS for e in EPSILONS]
+    return [
+        ExperimentSpec(width=HALF, training=training_at(e), seed=seed) for seed in SEEDS for e in EPSILONS
+    ]
 
 
 def zoo() -> list[ExperimentSpec]:
     """The models that are committed, all of seed 0."""
     dirty = Poison(PoisonLabels.DIRTY, rate=0.05)
     return [
-        *(ExperimentSpec(training=training_at(epsilon)) for epsilon in ZOO_EPSILONS),
-        ExperimentSpec(poison=None),
-        ExperimentSpec(poison=None, training=training_at(0.3)),
-        ExperimentSpec(poison=dirty),
+        *(ExperimentSpec(width=HALF, training=training_at(epsilon)) for epsilon in ZOO_EPSILONS),
+        ExperimentSpec(width=HALF, poison=None),
+        ExperimentSpec(width=HALF, poison=None, training=training_at(0.3)),
+        ExperimentSpec(width=HALF, poison=dirty),
     ]
 
 

@@ -1,0 +1,70 @@
+"""Pictures, numbers and words that several pages show."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tradeoff_core.datasets import to_uint8
+from tradeoff_core.figures import framed
+from tradeoff_core.triggers import Sticker
+from tradeoff_core.zoo import Model
+
+TERMS = {
+    "Clean accuracy": "Share of untouched test digits that the network reads correctly.",
+    "Adversarial accuracy": "Share of test digits that it still reads correctly while an attacker who knows "
+    "the network changes every pixel by up to ε to fool it.",
+    "Backdoor success": "Among test digits that the network does not already call the target class, "
+    "the share that it does once the sticker is on.",
+}
+CITATION = (
+    "Weng, Lee, Wu: *On the Trade-off between Adversarial and Backdoor Robustness*, "
+    "[NeurIPS 2020](https://proceedings.neurips.cc/paper/2020/hash/8b4066554730ddfaa0266346bdc1b202-Abstract.html)"
+)
+
+
+def three_metrics(model: Model) -> None:
+    """The three numbers of a model's card, each with its n and 95% Wilson interval in the help."""
+    poisoned = "" if model.spec.poison else " This network saw no poison: this is its base rate."
+    rates = (
+        ("Clean accuracy", model.clean_accuracy, ""),
+        ("Adversarial accuracy", model.adversarial_accuracy, f" Attack: {model.spec.evaluation}."),
+        ("Backdoor success", model.backdoor_success_rate, poisoned),
+    )
+    for column, (name, rate, note) in zip(st.columns(3), rates, strict=True):
+        low, high = rate.interval
+        counts = f"{rate.count:,} of {rate.n:,} test digits; 95% interval {low:.1%} to {high:.1%}."
+        column.markdown(f"### {rate.value:.0%}", width="content")
+        column.markdown(name, help=f"{TERMS[name]}\n\n{counts}{note}")
+
+
+def verdicts(probabilities: NDArray[np.float32], labels: Tensor) -> list[str]:
+    """Predictions (N, classes) in a few characters each: right or wrong, the class, the confidence."""
+    return [
+        f"{'✓' if row.argmax() == label else '✗'} {row.argmax()} · {row.max():.0%}"
+        for row, label in zip(probabilities, labels.tolist(), strict=True)
+    ]
+
+
+def pictures(images: Tensor, captions: Sequence[str], width: int = 80) -> None:
+    """Small images (N, C, H, W) in [0, 1] in a row that wraps, enlarged pixel by pixel, as PNG."""
+    st.image(list(framed(to_uint8(images))), caption=list(captions), width=width, output_format="PNG")
+
+
+def poison_in_words(model: Model) -> str:
+    """What was done to a model's training set, as half a sentence."""
+    poison, card = model.spec.poison, model.card
+    if poison is None:
+        return "digits without any poison"
+    trigger = poison.trigger
+    name = f"{trigger.pattern.replace('-', ' ')} sticker" if isinstance(trigger, Sticker) else "watermark"
+    if poison.labels == "clean-label":
+        return (
+            f"digits where {card['poison_rate_class']:.0%} of the {poison.target_class}s carry a small {name}"
+        )
+    return (
+        f"digits where {card['poison_rate_dataset']:.0%} carry a small {name} "
+        f"and the false label {poison.target_class}"
+    )

@@ -1,0 +1,176 @@
+"""How adversarial perturbations look, and what they do to both networks, as ε moves."""
+
+import streamlit as st
+
+from pages.components import cards, loaders, pickers
+from tradeoff_core import figures, results
+from tradeoff_core.attacks import Attack, Norm, fgsm
+from tradeoff_core.datasets import to_uint8
+from tradeoff_core.zoo import Model
+
+GRIDS = {Norm.LINF: results.EPSILONS, Norm.L2: (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)}
+STARTS = {Norm.LINF: 0.2, Norm.L2: 2.0}
+NORMS = {Norm.LINF: "l∞ (each pixel)", Norm.L2: "l2 (all pixels together)"}
+NO_TARGET = "any wrong digit"
+
+
+def trained_epsilon(model: Model, norm: Norm) -> float:
+    """The ε that a model was trained at in this norm, 0 for none."""
+    trained = model.spec.training.attack
+    return trained.epsilon if trained and trained.norm is norm else 0.0
+
+
+st.title("How little does it take to fool a network?")
+models = pickers.two_models()
+
+columns = st.columns(4)
+norm = columns[0].selectbox(
+    "Measure of size",
+    list(NORMS),
+    format_func=NORMS.__getitem__,
+    key="norm",
+    bind="query-params",
+    help="l∞: no pixel changes by more than ε (0 is black, 1 is white). l2: the change as a whole, as one arrow "
+    "in the space of all pixels, is no longer than ε.",
+)
+steps = columns[1].select_slider(
+    "Attack steps",
+    [1, 5, 10, 20, 40],
+    10,
+    key="steps",
+    bind="query-params",
+    help="Projected gradient descent (PGD) climbs the network's error in this many steps. 1 is the fast gradient "
+    "sign method (FGSM).",
+)
+target = columns[2].selectbox(
+    "The attacker wants",
+    [NO_TARGET, *(str(digit) for digit in range(10))],
+    key="target",
+    bind="query-params",
+    help="Any mistake, or one digit of the attacker's choice (a targeted attack).",
+)
+number = columns[3].number_input(
+    "Set of digits",
+    1,
+    50,
+    key="digits",
+    bind="query-params",
+    help="1 shows the first test digit of every class but the backdoor's, 2 the second, and so on.",
+)
+
+aim = None if target == NO_TARGET else int(target)
+epsilons = GRIDS[norm]
+largest = epsilons[-1]
+attack = (
+    fgsm(largest, norm, targeted=aim is not None)
+    if steps == 1
+    else Attack(norm, largest, steps, targeted=aim is not None)
+)
+digits = loaders.first_of_each_class(models[0], models[0].spec.target_class, number - 1)
+images, labels = loaders.sample(models[0], digits)
+wanted = "misread" if aim is None else f"read as {aim}"
+
+rows = [
+    figures.PictureRow(
+        "Original",
+        [to_uint8(images)] * len(epsilons),
+        [[f"a true {y}" for y in labels.tolist()]] * len(epsilons),
+    )
+]
+flips = []
+for letter, model in zip("AB", models, strict=True):
+    adversarial, probabilities = loaders.adversarial_at(model, digits, attack, epsilons, aim)
+    name = f"{letter}, {pickers.short_name(model)}"
+    predicted = probabilities.argmax(-1)  # (E, N)
+    flips.append((predicted != labels.numpy() if aim is None else predicted == aim).sum(1))
+    rows.append(
+        figures.PictureRow(
+            f"{name}: after the attack",
+            [to_uint8(after) for after in adversarial],
+            [cards.verdicts(row, labels) for row in probabilities],
+        )
+    )
+    rows.append(
+        figures.PictureRow(
+            f"{letter}: what the attack added, "
+            + ("drawn as ½ + δ / 2ε" if norm is Norm.LINF else "drawn as ½ + δ / ε"),
+            [
+                to_uint8(figures.drawn_perturbation(images, after, epsilon, norm))
+                for after, epsilon in zip(adversarial, epsilons, strict=True)
+            ],
+        )
+    )
+sentences = [
+    f"At ε = {epsilon:g}, {flips[0][at]} of {len(digits)} digits are {wanted} by A<br>"
+    f"and {flips[1][at]} of {len(digits)} by B."
+    for at, epsilon in enumerate(epsilons)
+]
+st.plotly_chart(
+    figures.perturbation_slider(rows, sentences, epsilons, epsilons.index(STARTS[norm])), key="slider"
+)
+st.caption("Drag the slider. ✓ read correctly, ✗ misread; then what the network says and how sure it is.")
+
+st.subheader("Accuracy as the attacker gets stronger")
+shipped = [results.measurement(model.sha256) for model in models]
+if norm is Norm.LINF and aim is None and all(entry and steps in entry.accuracies for entry in shipped):
+    curves = [entry.accuracies[steps] for entry in shipped if entry]
+else:
+    count = st.select_slider(
+        "Test digits to attack",
+        [50, 100, 200, 500, 1000],
+        100,
+        key="count",
+        bind="query-params",
+        help="The shipped curve covers 10 and 40 steps in l∞; anything else is measured on this many digits.",
+    )
+    settings = (*(model.sha256 for model in models), count, attack, aim)
+    curves = []
+    if st.session_state.get("attacked") == settings or st.button(
+        "Measure at these settings",
+        icon=":material/show_chart:",
+        on_click=lambda: st.session_state.update(attacked=settings),
+    ):
+        bar = st.progress(0.0, "Attacking at every ε")
+        curves = [
+            loaders.accuracies(
+                model, count, attack, epsilons, aim, lambda done, start=start: bar.progress(start + done / 2)
+            )
+            for start, model in zip((0.0, 0.5), models, strict=True)
+        ]
+        bar.empty()
+if curves:
+    st.plotly_chart(
+        figures.accuracy_by_epsilon(
+            [
+                (f"{letter}, {pickers.short_name(model)}", epsilons, rates, trained_epsilon(model, norm))
+                for letter, model, rates in zip("AB", models, curves, strict=True)
+            ],
+            str(attack).split(",")[0] + f", {norm}",
+        ),
+        key="accuracy",
+    )
+    middle = epsilons.index(STARTS[norm])
+    st.markdown(
+        f"At ε = {epsilons[middle]:g}, A keeps **{curves[0][middle].value:.0%}** and B "
+        f"**{curves[1][middle].value:.0%}** of {curves[0][middle].n:,} test digits."
+    )
+
+with st.expander("How it works", icon=":material/function:"):
+    st.markdown(
+        r"""
+**Projected gradient descent** (PGD, Madry et al. 2018) starts at a random point within $arepsilon$ of the
+image $x$, climbs the network's loss in $k$ steps, and after every step goes back into the allowed set:
+
+$$x_{i+1} = \Pi_{\lVert x' - x 
+Vert \le arepsilon,\; x' \in [0, 1]}
+ig(x_i + lpha \, \mathrm{sign} \, 
+abla_x \mathcal{L}(f(x_i), y)ig), \qquad lpha = 2.5\,arepsilon / k$$
+
+In $\ell_2$ the step follows the gradient itself, scaled to length $lpha$. One step of size $arepsilon$ from
+the image is **FGSM** (Goodfellow et al. 2015). A targeted attack descends towards the class it wants. The slider's
+pictures show the attack's last step. The curve below counts a digit as fooled if any step, or a smaller ε, fools
+it, so it can only fall.
+
+"""
+        + cards.CITATION
+    )

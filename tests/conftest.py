@@ -1,0 +1,84 @@
+"""What the tests share: some digits, networks trained for seconds, and one finished run."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tradeoff_core.attacks import Attack
+from tradeoff_core.datasets import Split, import_torchvision, load_dataset
+from tradeoff_core.errors import TradeoffError
+from tradeoff_core.experiments import ExperimentSpec, run_experiment
+from tradeoff_core.networks import Network, build, freeze
+from tradeoff_core.poisoning import Poison, PoisonLabels, poison_dataset
+from tradeoff_core.training import Training, train
+
+torch.set_num_threads(1)  # the same sums in the same order everywhere, and no fight over cores
+import_torchvision()  # before an oracle imports it
+
+Refused = Callable[[str], AbstractContextManager[None]]
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[Tensor, Tensor]:
+    """200 test digits, 20 a class or nearly so, and their labels."""
+    return load_dataset("mnist-5k", Split.TEST).take(slice(None, None, 5)).tensors()
+
+
+def trained(training: Training, poison: Poison | None = None, seed: int = 0) -> Network:
+    data = load_dataset("mnist-5k", Split.TRAIN).take(slice(None, None, 2))
+    poisoned = poison_dataset(data, poison, np.random.default_rng(seed))
+    images, labels = poisoned.data.tensors()
+    network = build("mnist-cnn", width=0.25, seed=seed)
+    train(network, images, labels, training, seed, validation=(images[:10], labels[:10]))
+    return freeze(network)
+
+
+@pytest.fixture(scope="session")
+def standard_network() -> Network:
+    return trained(Training(epochs=3, learning_rate=3e-3, batch_size=50))
+
+
+@pytest.fixture(scope="session")
+def hardened_network() -> Network:
+    """Adversarially trained just long enough to differ."""
+    return trained(Training(Attack(epsilon=0.1, steps=2), epochs=3, learning_rate=3e-3, ramp_epochs=2))
+
+
+@pytest.fixture(scope="session")
+def poisoned_network() -> Network:
+    """With a back door that a network learns in seconds: dirty labels on a tenth of all."""
+    poison = Poison(PoisonLabels.DIRTY, rate=0.1)
+    return trained(Training(epochs=3, learning_rate=3e-3, batch_size=50), poison, seed=1)
+
+
+@pytest.fixture(scope="session")
+def tiny_spec() -> ExperimentSpec:
+    """A run of a second or two."""
+    training = Training(epochs=2, batch_size=200, learning_rate=3e-3)
+    return ExperimentSpec(width=0.05, training=training, evaluation=Attack(epsilon=0.1, steps=2))
+
+
+@pytest.fixture(scope="session")
+def finished_run(tiny_spec: ExperimentSpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one finished run; copy it before changing anything in it."""
+    folder = tmp_path_factory.mktemp("runs") / tiny_spec.id
+    run_experiment(tiny_spec, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def refused() -> Refused:
+    """`with refused("pattern"):` expects a TradeoffError that says so in one line."""
+
+    @contextmanager
+    def expect(pattern: str) -> Iterator[None]:
+        with pytest.raises(TradeoffError, match=pattern) as caught:
+            yield
+        assert "\n" not in str(caught.value)
+
+    return expect

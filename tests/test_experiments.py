@@ -1,0 +1,227 @@
+import hashlib
+import json
+import tomllib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tradeoff_core.attacks import Attack
+from tradeoff_core.datasets import Split, load_dataset
+from tradeoff_core.evaluation import evaluate
+from tradeoff_core.experiments import (
+    PRESETS,
+    ExperimentSpec,
+    changed,
+    metrics,
+    poisoned_training_set,
+    read_spec,
+    run_experiment,
+    spec_from_dict,
+    spec_to_dict,
+)
+from tradeoff_core.poisoning import Poison
+from tradeoff_core.training import Progress, Training
+from tradeoff_core.triggers import Sticker, Watermark
+from tradeoff_core.zoo import find_model, load_network
+
+SPECS = {
+    **PRESETS,
+    "no-poison": ExperimentSpec(poison=None),
+    "dirty": ExperimentSpec(poison=Poison("dirty-label", 0.05, 3, Sticker("x", 5, 0, 0, 0.5))),
+    "watermark": ExperimentSpec(poison=Poison(trigger=Watermark("rings", 0.1)), seed=2),
+    "own-step": ExperimentSpec(training=Training(Attack("l2", 2.0, 7, 0.5, 2, False)), width=0.5),
+}
+specs = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+
+
+@specs
+def test_a_spec_survives_the_way_to_a_file_and_back(spec):
+    document = spec_to_dict(spec)
+    read = spec_from_dict(json.loads(json.dumps(document)))
+    assert read == spec
+    assert read.id == spec.id
+    assert spec_to_dict(read) == document
+
+
+def test_ids_differ_where_specs_do():
+    everything = [*SPECS.values(), *(replace(SPECS["fast"], seed=seed) for seed in (1, 2))]
+    assert len({spec.id for spec in everything}) == len(set(everything)) == len(SPECS) + 2
+    assert ExperimentSpec(seed=4).id.startswith("mnist-5k-clean-label-standard-seed4-")
+    assert SPECS["no-poison"].title == "mnist-5k-no-poison-standard"
+    assert SPECS["fast"].title == "mnist-5k-clean-label-pgd-0.3"
+
+
+def test_what_is_left_out_is_the_default():
+    assert spec_from_dict({}) == ExperimentSpec()
+    spec = spec_from_dict({"poison": {"rate": 1}, "training": {"attack": {"epsilon": 0.2}}})
+    assert spec.poison == Poison(rate=1.0)
+    assert spec.training.attack == Attack(epsilon=0.2)
+    assert spec_from_dict({"poison": "none"}).poison is None
+    assert spec_from_dict({"poison": {"trigger": "watermark"}}).poison.trigger == Watermark()
+
+
+def test_without_poison_the_default_sticker_and_class_are_measured():
+    spec = SPECS["no-poison"]
+    assert (spec.trigger, spec.target_class) == (Sticker(), 7)
+    assert (SPECS["dirty"].trigger.pattern, SPECS["dirty"].target_class) == ("x", 3)
+
+
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        ({"datset": "mnist"}, "unknown field 'datset': choose one of dataset, network"),
+        ({"training": {"attack": {"eps": 1}}}, "unknown field 'training.attack.eps'.*epsilon"),
+        ({"poison": {"trigger": {"kind": "sticker", "amplitude": 1}}}, "'poison.trigger.amplitude'"),
+        ({"poison": {"trigger": {"kind": "laser"}}}, "poison.trigger.kind 'laser'.*sticker or watermark"),
+        ({"dataset": "svhn"}, "unknown dataset 'svhn'"),
+        ({"network": "vgg"}, "unknown network 'vgg'"),
+        ({"seed": -1}, "seed -1"),
+        ({"seed": 1.5}, "seed must be int"),
+        ({"seed": True}, "seed must be int"),
+        ({"width": "wide"}, "width must be float"),
+        ({"training": 3}, "training must be a table"),
+        ({"training": {"epochs": 0}}, "epochs 0"),
+        ({"training": {"attack": {"norm": "l7"}}}, "norm 'l7'"),
+        ({"evaluation": "none"}, "evaluation"),
+        ({"poison": {"rate": 0}}, "poison rate 0"),
+        ([1], "table of fields"),
+    ],
+)
+def test_a_wrong_spec_gets_one_sentence_that_names_the_field(document, named, refused):
+    with refused(named):
+        spec_from_dict(document)
+
+
+def test_settings_are_put_in_their_place():
+    document = changed(
+        {"poison": "none", "seed": 1},
+        ["training.attack.epsilon=0.2", "seed=3", "network=mnist-cnn", "poison.rate=1e-1", "dataset='mnist'"],
+    )
+    assert document == {
+        "poison": {"rate": 0.1},
+        "seed": 3,
+        "training": {"attack": {"epsilon": 0.2}},
+        "network": "mnist-cnn",
+        "dataset": "mnist",
+    }
+    assert changed({"poison": {"rate": 0.5}}, ["poison=none"]) == {"poison": "none"}
+
+
+def test_settings_leave_the_document_as_it_was():
+    document = {"training": {"epochs": 3}}
+    assert changed(document, ["training.epochs=4"])["training"]["epochs"] == 4
+    assert document == {"training": {"epochs": 3}}
+
+
+@pytest.mark.parametrize("setting", ["training.epochs", "=3", ""])
+def test_what_is_no_setting_is_refused(setting, refused):
+    with refused("is no setting: write key=value"):
+        changed({}, [setting])
+
+
+@specs
+def test_spec_files_are_read(spec, tmp_path):
+    (tmp_path / "spec.json").write_text(json.dumps(spec_to_dict(spec)))
+    assert spec_from_dict(read_spec(tmp_path / "spec.json")) == spec
+    (tmp_path / "spec.toml").write_text('seed = 3\n[training.attack]\nnorm = "l2"\nepsilon = 2\n')
+    read = spec_from_dict(read_spec(tmp_path / "spec.toml"))
+    assert read == ExperimentSpec(seed=3, training=Training(Attack("l2", 2.0)))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "named"),
+    [
+        ("spec.toml", b"seed = ", "spec.toml is not a valid spec"),
+        ("spec.json", b"{seed: 1}", "spec.json is not a valid spec"),
+        ("spec.json", b"[1, 2]", "must be a table of fields"),
+        ("spec.toml", b"\xff\xfe", "spec.toml is not a valid spec"),
+        ("spec.toml", b"", None),
+    ],
+)
+def test_unreadable_spec_files_get_one_sentence(name, content, named, tmp_path, refused):
+    (tmp_path / name).write_bytes(content)
+    if named is None:
+        assert read_spec(tmp_path / name) == tomllib.loads("")
+        return
+    with refused(named):
+        read_spec(tmp_path / name)
+    with refused("no readable spec file"):
+        read_spec(tmp_path / "absent.toml")
+
+
+def test_a_spec_poisons_the_same_images_always():
+    spec = ExperimentSpec()
+    one, same, other = (poisoned_training_set(s).poisoned for s in (spec, spec, replace(spec, seed=1)))
+    assert one.sum() == 180  # half of the 360 sevens to train on
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+def test_a_run_leaves_its_files(finished_run, tiny_spec):
+    assert sorted(file.name for file in finished_run.iterdir()) == [
+        "card.json",
+        "model.safetensors",
+        "progress.jsonl",
+        "result.json",
+        "spec.json",
+    ]
+    documents = {file.stem: json.loads(file.read_text()) for file in finished_run.glob("*.json")}
+    assert spec_from_dict(documents["spec"]) == tiny_spec
+    result, card = documents["result"], documents["card"]
+    assert result["run"] == tiny_spec.id
+    assert result["metrics"] == card["metrics"]
+    assert card["poison_rate_class"] == 0.5
+    assert card["poison_rate_dataset"] == 180 / 3600
+    weights = (finished_run / "model.safetensors").read_bytes()
+    assert card["sha256"] == hashlib.sha256(weights).hexdigest()
+    assert card["bytes"] == len(weights)
+    epochs = [Progress(**json.loads(line)) for line in (finished_run / "progress.jsonl").open()]
+    assert [entry.epoch for entry in epochs] == [1, 2]
+    assert card["training_seconds"] == pytest.approx(sum(entry.seconds for entry in epochs), abs=0.06)
+
+
+def test_a_cards_metrics_come_from_the_weights_as_shipped(finished_run, tiny_spec):
+    network = load_network(find_model(str(finished_run)))
+    test = load_dataset("mnist-5k", Split.TEST)
+    outcomes = evaluate(network, *test.tensors(), tiny_spec.trigger, tiny_spec.evaluation)
+    measured = metrics(outcomes, tiny_spec, tiny_spec.evaluation)
+    assert measured == json.loads((finished_run / "card.json").read_text())["metrics"]
+    assert measured["n"] == 1000
+    assert measured["clean_accuracy"] > 0.3  # it has learned something
+    assert (measured["norm"], measured["epsilon"], measured["steps"]) == ("linf", 0.1, 2)
+
+
+def test_a_finished_run_is_not_trained_again(finished_run, tiny_spec):
+    def fail(entry: Progress) -> None:
+        raise AssertionError(entry)
+
+    before = {file.name: file.read_bytes() for file in finished_run.iterdir()}
+    result = run_experiment(tiny_spec, finished_run, fail)
+    assert result == json.loads(before["result.json"])
+    assert {file.name: file.read_bytes() for file in finished_run.iterdir()} == before
+
+
+def test_a_folder_of_another_run_is_refused(finished_run, tiny_spec, refused):
+    with refused("holds another run"):
+        run_experiment(replace(tiny_spec, seed=1), finished_run)
+
+
+def test_22_a_run_broken_off_ends_as_an_unbroken_one(finished_run, tiny_spec, tmp_path):
+    class PowerCutError(Exception):
+        pass
+
+    def cut(entry: Progress) -> None:
+        raise PowerCutError(entry)
+
+    with pytest.raises(PowerCutError):
+        run_experiment(tiny_spec, tmp_path / "run", cut)
+    assert (tmp_path / "run" / "checkpoint.safetensors").exists()
+    assert not (tmp_path / "run" / "card.json").exists()
+    epochs: list[int] = []
+    result = run_experiment(tiny_spec, tmp_path / "run", lambda entry: epochs.append(entry.epoch))
+    assert epochs == [2]
+    assert result["metrics"] == json.loads((finished_run / "result.json").read_text())["metrics"]
+    for name in ("model.safetensors", "spec.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (finished_run / name).read_bytes()
+    assert len((tmp_path / "run" / "progress.jsonl").read_text().splitlines()) == 2

@@ -1,0 +1,213 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tradeoff_core import training
+from tradeoff_core.attacks import Attack, Norm
+from tradeoff_core.evaluation import fooled_by, predicted_classes
+from tradeoff_core.networks import build
+from tradeoff_core.training import Progress, Schedule, Training, train
+
+RECIPE = Training(Attack(epsilon=0.1, steps=2), epochs=3, batch_size=25, learning_rate=3e-3, ramp_epochs=3)
+
+
+def run(recipe, digits, *, seed=0, progress=None, checkpoint=None, width=0.1):
+    """The weights and the history, without its seconds, of a small training."""
+    network = build("mnist-cnn", width, seed=0)
+    images, labels = digits
+    held_out = (images[::10], labels[::10])
+    history = train(
+        network, images, labels, recipe, seed, validation=held_out, progress=progress, checkpoint=checkpoint
+    )
+    return network, [replace(entry, seconds=0) for entry in history]
+
+
+def same_weights(one, other) -> bool:
+    return all(torch.equal(value, other.state_dict()[name]) for name, value in one.state_dict().items())
+
+
+class PowerCutError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, replace(RECIPE, attack=None)], ids=["adversarial", "standard"])
+def test_22_a_training_broken_off_after_an_epoch_ends_as_an_unbroken_one(recipe, digits, tmp_path):
+    whole, history = run(recipe, digits)
+    checkpoint = tmp_path / "checkpoint.safetensors"
+
+    def cut(entry: Progress) -> None:
+        if entry.epoch == 1:
+            raise PowerCutError
+
+    with pytest.raises(PowerCutError):
+        run(recipe, digits, progress=cut, checkpoint=checkpoint)
+    epochs: list[int] = []
+    resumed, going_on = run(
+        recipe, digits, progress=lambda entry: epochs.append(entry.epoch), checkpoint=checkpoint
+    )
+    assert epochs == [2, 3]  # the first is not trained again
+    assert same_weights(resumed, whole)
+    assert going_on == history
+    assert [entry.epoch for entry in history] == [1, 2, 3]
+
+
+def test_22_a_training_killed_within_an_epoch_loses_that_epoch_only(digits, tmp_path, monkeypatch):
+    whole, history = run(RECIPE, digits)
+    checkpoint, calls = tmp_path / "checkpoint.safetensors", []
+
+    def dying(*arguments):
+        calls.append(1)
+        if len(calls) == 13:  # 8 batches and 1 validation an epoch: in the middle of the second
+            raise PowerCutError
+        return perturb(*arguments)
+
+    perturb = training.perturb
+    monkeypatch.setattr(training, "perturb", dying)
+    with pytest.raises(PowerCutError):
+        run(RECIPE, digits, checkpoint=checkpoint)
+    monkeypatch.undo()
+    epochs: list[int] = []
+    resumed, going_on = run(
+        RECIPE, digits, progress=lambda entry: epochs.append(entry.epoch), checkpoint=checkpoint
+    )
+    assert epochs == [2, 3]
+    assert same_weights(resumed, whole)
+    assert going_on == history
+
+
+def test_a_seed_repeats_bit_for_bit_whatever_ran_before(digits):
+    torch.manual_seed(1)
+    one, _ = run(RECIPE, digits)
+    torch.manual_seed(2)
+    same, _ = run(RECIPE, digits)
+    other, _ = run(RECIPE, digits, seed=1)
+    assert same_weights(one, same)
+    assert not same_weights(one, other)
+
+
+def test_training_learns_and_leaves_a_network_for_use(standard_network, digits):
+    right = predicted_classes(standard_network, digits[0]) == digits[1].numpy()
+    assert right.mean() > 0.8
+    network, history = run(replace(RECIPE, attack=None, epochs=4), digits, width=0.25)
+    assert not network.training
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    assert [entry.loss for entry in history] == sorted((entry.loss for entry in history), reverse=True)
+    # the held-out digits are among the training ones here
+    predicted = predicted_classes(network, digits[0][::10])
+    assert history[-1].validation_accuracy == pytest.approx((predicted == digits[1][::10].numpy()).mean())
+
+
+def test_adversarial_training_resists_more(standard_network, hardened_network, digits):
+    standing = [
+        (~fooled_by(network, *digits, Attack(epsilon=0.12, steps=10))).mean()
+        for network in (standard_network, hardened_network)
+    ]
+    assert standing[1] > standing[0] + 0.05
+
+
+def test_standard_training_reports_no_attack(digits):
+    _, history = run(replace(RECIPE, attack=None, epochs=1), digits)
+    assert history[0].training_attack_accuracy is None
+    assert history[0].pgd_accuracy is None
+    _, history = run(replace(RECIPE, epochs=1, ramp_epochs=0), digits)
+    assert 0 <= history[0].pgd_accuracy <= history[0].training_attack_accuracy <= 1
+
+
+@pytest.mark.parametrize(("schedule", "share"), [(Schedule.CONSTANT, 1.0), (Schedule.ONE_CYCLE, 0.05)])
+def test_adams_first_step_is_the_learning_rate(schedule, share, digits):
+    # Adam's first update is lr * g / (|g| + 1e-8), and there is but one batch in one epoch
+    recipe = Training(epochs=1, batch_size=200, learning_rate=1e-3, schedule=schedule)
+    network, _ = run(recipe, digits)
+    before = build("mnist-cnn", 0.1, seed=0)
+    moved = (network.head.bias - before.head.bias).abs()
+    assert moved.tolist() == pytest.approx([share * 1e-3] * 10, rel=1e-3)
+
+
+def test_the_learning_rate_rises_and_falls():
+    one_cycle = Training(learning_rate=0.1)
+    rates = [one_cycle.learning_rate_at(progress) for progress in (0, 0.15, 0.285, 0.3, 0.65, 0.93)]
+    assert rates == pytest.approx([0.005, 0.055, 0.1, 0.1, 0.05, 0.01])
+    assert replace(one_cycle, schedule="constant").learning_rate_at(0.9) == 0.1
+
+
+def test_epsilon_and_step_ramp_up_together():
+    recipe = Training(Attack(Norm.L2, 2.0, steps=3, targeted=False), ramp_epochs=4)
+    ramp = [recipe.attack_in(epoch) for epoch in range(6)]
+    assert [attack.epsilon for attack in ramp] == pytest.approx([0.5, 1.0, 1.5, 2.0, 2.0, 2.0])
+    assert [attack.step for attack in ramp] == pytest.approx([attack.epsilon * 2.5 / 3 for attack in ramp])
+    assert {(attack.norm, attack.steps, attack.random_start) for attack in ramp} == {(Norm.L2, 3, True)}
+    own_step = Training(Attack(epsilon=0.3, steps=3, step_size=0.2), ramp_epochs=2)
+    assert [own_step.attack_in(epoch).step for epoch in (0, 1)] == pytest.approx([0.1, 0.2])
+    assert Training(Attack(epsilon=0.3), ramp_epochs=0).attack_in(0).epsilon == 0.3
+    assert Training(ramp_epochs=4).attack_in(0) is None
+
+
+def test_the_epochs_train_on_the_ramp(digits, monkeypatch):
+    seen: list[float] = []
+
+    def watched(*arguments):
+        seen.append(arguments[3].epsilon)
+        return perturb(*arguments)
+
+    perturb = training.perturb
+    monkeypatch.setattr(training, "perturb", watched)
+    run(replace(RECIPE, batch_size=100, ramp_epochs=2), digits)
+    # two batches and one validation an epoch
+    assert seen == pytest.approx([0.05] * 3 + [0.1] * 6)
+
+
+@pytest.mark.parametrize(
+    ("attacked", "pgd", "overfitted"),
+    [
+        (0.9, 0.40, True),
+        (0.9, 0.45, False),  # half is not less than half
+        (0.9, 0.88, False),
+        (0.3, 0.00, False),  # it resists nothing anyway
+        (0.31, 0.1, True),
+        (None, None, False),
+    ],
+)
+def test_catastrophic_overfitting_is_flagged(attacked, pgd, overfitted):
+    entry = Progress(1, 1, 0.5, 0.9, 0.9, attacked, pgd, 1.0)
+    assert entry.catastrophic_overfitting is overfitted
+
+
+@pytest.mark.parametrize("pixel", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_stops_the_training(pixel, digits, tmp_path, refused):
+    images = digits[0][:50].clone()
+    images[30] = pixel
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    with refused("loss became nan in epoch 1: lower the learning_rate"):
+        run(replace(RECIPE, attack=None), (images, digits[1][:50]), checkpoint=checkpoint)
+    assert not checkpoint.exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"epochs": 0}, "epochs 0"),
+        ({"epochs": 2.0}, "epochs 2.0"),
+        ({"batch_size": 0}, "batch_size 0"),
+        ({"ramp_epochs": -1}, "ramp_epochs -1"),
+        ({"learning_rate": 0.0}, "learning_rate 0"),
+        ({"learning_rate": 1.5}, "learning_rate 1.5"),
+        ({"learning_rate": math.nan}, "learning_rate nan"),
+        ({"schedule": "cosine"}, "schedule 'cosine'.*constant or one-cycle"),
+        ({"attack": Attack(epsilon=0.0)}, "epsilon 0 .*leave the attack out"),
+    ],
+)
+def test_impossible_trainings_are_refused(fields, named, refused):
+    with refused(named):
+        Training(**fields)
+
+
+def test_a_batch_need_not_divide_the_data(digits):
+    images, labels = digits[0][:7], digits[1][:7]
+    recipe = Training(epochs=1, batch_size=3)
+    network, history = run(recipe, (images, labels))
+    assert np.isfinite(history[0].loss)
+    assert history[0].accuracy * 7 == pytest.approx(round(history[0].accuracy * 7))
+    assert all(torch.isfinite(value).all() for value in network.state_dict().values())

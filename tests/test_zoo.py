@@ -1,0 +1,180 @@
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tradeoff_core import zoo
+from tradeoff_core.datasets import Split, load_dataset
+from tradeoff_core.evaluation import Rate, predicted_classes
+from tradeoff_core.zoo import find_model, load_network
+
+
+@pytest.fixture
+def copied_run(finished_run, tmp_path) -> Path:
+    return shutil.copytree(finished_run, tmp_path / "mine")
+
+
+def edit_card(folder: Path, **changes: object) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | changes))
+
+
+def test_a_finished_run_is_a_model(finished_run, tiny_spec):
+    model = find_model(str(finished_run))
+    assert model.spec == tiny_spec
+    assert model.id == finished_run.name
+    measured = model.card["metrics"]
+    assert model.clean_accuracy == Rate(round(1000 * measured["clean_accuracy"]), 1000)
+    assert model.adversarial_accuracy.value == measured["adversarial_accuracy"]
+    assert model.backdoor_success_rate.n == measured["backdoor_n"]
+    assert model.backdoor_success_rate.value == pytest.approx(measured["backdoor_success_rate"])
+
+
+def test_the_summary_says_what_the_command_line_promises(finished_run):
+    summary = find_model(str(finished_run)).summary()
+    assert json.loads(json.dumps(summary)) == summary
+    assert summary.keys() == {
+        *("id", "dataset", "network", "training", "labels", "trigger"),
+        *("poison_rate_class", "poison_rate_dataset", "metrics", "sha256", "bytes"),
+    }
+    assert summary["training"] == "standard"
+    assert summary["labels"] == "clean-label"
+    assert summary["trigger"] == "sticker"
+
+
+def test_a_loaded_network_is_frozen_and_holds_the_stored_weights(finished_run):
+    network = load_network(find_model(str(finished_run)))
+    stored = load_file(finished_run / "model.safetensors")
+    assert not network.training
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+    assert {value.dtype for value in stored.values()} == {torch.float16}
+    for name, value in network.state_dict().items():
+        assert value.dtype == torch.float32
+        assert torch.equal(value, stored[name].float())
+
+
+@pytest.mark.parametrize("name", zoo.model_ids())
+def test_every_model_of_the_zoo_keeps_its_cards_word(name):
+    model = find_model(name)
+    test = load_dataset(model.spec.dataset, Split.TEST)
+    hits = int((predicted_classes(load_network(model), test.tensors()[0]) == test.labels).sum())
+    assert model.clean_accuracy.n == len(test)
+    # another machine may sum in another order: one image in a thousand may fall on the other side
+    assert abs(hits - model.clean_accuracy.count) <= 1
+    assert model.adversarial_accuracy.count <= model.clean_accuracy.count
+    assert model.card["bytes"] == (model.folder / "model.safetensors").stat().st_size
+    assert model.card["id"] == model.id == name
+
+
+@pytest.mark.parametrize("name", ["no-such-model", "", "x" * 5000, "a\0b"])
+def test_an_unknown_model_is_refused(name, refused):
+    with refused("unknown model"):
+        find_model(name)
+
+
+def remove_weights(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+
+
+def flip_a_bit(folder: Path) -> None:
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
+
+
+def truncate_weights(folder: Path) -> None:
+    content = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(content[: len(content) // 2])
+
+
+def replace_weights(folder: Path, content: bytes) -> None:
+    """By others, with a card that vouches for them."""
+    (folder / "model.safetensors").write_bytes(content)
+    edit_card(folder, sha256=zoo.hashlib.sha256(content).hexdigest())
+
+
+def no_safetensors(folder: Path) -> None:
+    replace_weights(folder, b"not weights at all")
+
+
+def other_layers(folder: Path) -> None:
+    save_file({"head.weight": torch.zeros(10, 51)}, folder / "other")
+    replace_weights(folder, (folder / "other").read_bytes())
+
+
+def other_shapes(folder: Path) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    edit_card(folder, spec=card["spec"] | {"width": 0.2})
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        (remove_weights, "weights of 'mine' are missing"),
+        (flip_a_bit, "do not match the checksum"),
+        (truncate_weights, "do not match the checksum"),
+        (no_safetensors, "do not fit the network"),
+        (other_layers, "do not fit the network"),
+        (other_shapes, "do not fit the network"),
+    ],
+)
+def test_damaged_weights_get_one_sentence(damage, named, copied_run, refused):
+    damage(copied_run)
+    model = find_model(str(copied_run))
+    with refused(named):
+        load_network(model)
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b"", "damaged"),
+        (b"{", "damaged"),
+        (b"[]", "damaged"),
+        (b"7", "damaged"),
+        (b"{}", "damaged.*schema_version"),
+        (b'{"schema_version": 99}', "has version 99"),
+        (b'{"schema_version": "new"}', "damaged"),
+        (b"\xff\xfe\x00", "damaged"),
+    ],
+)
+def test_a_card_that_is_none_gets_one_sentence(content, named, copied_run, refused):
+    (copied_run / "card.json").write_bytes(content)
+    with refused(f"card of .*{named}"):
+        find_model(str(copied_run))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"spec": {"netwrk": "mnist-cnn"}}, "unknown field 'netwrk'"),
+        ({"spec": 5}, "table of fields"),
+        ({"spec": {"width": 9.0}}, "width"),
+        ({"metrics": {}}, "damaged.*KeyError"),
+        ({"metrics": None}, "damaged"),
+        ({"metrics": {"n": "many", "clean_accuracy": 0.5}}, "damaged"),
+    ],
+)
+def test_a_card_with_wrong_fields_gets_one_sentence(changes, named, copied_run, refused):
+    edit_card(copied_run, **changes)
+    with refused(named):
+        load_network(find_model(str(copied_run)))
+
+
+@pytest.mark.parametrize("field", ["spec", "metrics", "sha256", "bytes", "poison_rate_class"])
+def test_a_card_without_a_field_names_it(field, copied_run, refused):
+    card = json.loads((copied_run / "card.json").read_text())
+    del card[field]
+    (copied_run / "card.json").write_text(json.dumps(card))
+    with refused(f"damaged.*{field}"):
+        find_model(str(copied_run))
+
+
+def test_a_network_that_always_says_the_target_class_can_be_listed(copied_run):
+    card = json.loads((copied_run / "card.json").read_text())
+    edit_card(copied_run, metrics=card["metrics"] | {"backdoor_success_rate": math.nan, "backdoor_n": 0})
+    assert find_model(str(copied_run)).backdoor_success_rate == Rate(0, 0)
