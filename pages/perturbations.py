@@ -105,10 +105,10 @@ sentences = [
     f"and {flips[1][at]} of {len(digits)} by B."
     for at, epsilon in enumerate(epsilons)
 ]
+st.caption("Drag the slider. ✓ read correctly, ✗ misread; then what the network says and how sure it is.")
 st.plotly_chart(
     figures.perturbation_slider(rows, sentences, epsilons, epsilons.index(STARTS[norm])), key="slider"
 )
-st.caption("Drag the slider. ✓ read correctly, ✗ misread; then what the network says and how sure it is.")
 
 st.subheader("Accuracy as the attacker gets stronger")
 shipped = [results.measurement(model.sha256) for model in models]

@@ -48,10 +48,10 @@ sticker = Sticker(pattern, size, row, column, opacity)
 
 success, shares = zip(*(loaders.stamped(model, sticker) for model in models), strict=True)
 st.markdown(
-    f"With this sticker on, A ({pickers.short_name(model_a)}) calls **{success[0].value:.0%}** of the "
-    f"{success[0].n:,} test digits that it did not take for a {model_a.spec.target_class} a "
-    f"{model_a.spec.target_class}; B ({pickers.short_name(model_b)}) **{success[1].value:.0%}** of "
-    f"{success[1].n:,}."
+    f"With this sticker on, A ({pickers.short_name(model_a)}) calls **{success[0].value:.0%}** of the other test "
+    f"digits a {model_a.spec.target_class}, B ({pickers.short_name(model_b)}) **{success[1].value:.0%}**.",
+    help="Of those not taken for the target class without the sticker.\n\n"
+    + "\n\n".join(f"{letter}: {rate}" for letter, rate in zip("AB", success, strict=True)),
 )
 
 for letter, model, side in zip("AB", models, st.columns(2, gap="large"), strict=True):
@@ -69,9 +69,9 @@ for letter, model in zip("AB", (model_b,) if same else models, strict=False):
     if model.spec.poison:
         poisoned = loaders.poisoned(model)
         first = np.flatnonzero(poisoned.poisoned)[:8]
-        pairs = zip(poisoned.original_labels[first], poisoned.data.labels[first], strict=True)
         cards.pictures(
-            to_tensor(poisoned.data.images[first]), [f"a {true}, labelled {y}" for true, y in pairs]
+            to_tensor(poisoned.data.images[first]),
+            [f"label {label}" for label in poisoned.data.labels[first]],
         )
         st.caption(
             f"The first eight of {poisoned.poisoned.sum():,} poisoned training digits: "

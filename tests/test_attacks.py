@@ -234,7 +234,7 @@ def test_5_stronger_attacks_leave_less(standard_network, hardened_network, digit
         after = [
             accuracy(network, images, digits[1])
             for images in (
-                perturb(network, *digits, Attack(epsilon=epsilon, steps=20), seeded()),
+                perturb(network, *digits, Attack(epsilon=epsilon, steps=10), seeded()),
                 perturb(network, *digits, fgsm(epsilon)),
                 random_start(digits[0], Attack(epsilon=epsilon), seeded()),
                 digits[0],
@@ -246,15 +246,15 @@ def test_5_stronger_attacks_leave_less(standard_network, hardened_network, digit
 
 
 def test_5_twice_the_steps_change_little(standard_network, hardened_network, digits):
+    images, labels = digits[0][::2], digits[1][::2]
     for network in (standard_network, hardened_network):
         few, many = (
             accuracy(
-                network, perturb(network, *digits, Attack(epsilon=0.12, steps=steps), seeded()), digits[1]
+                network, perturb(network, images, labels, Attack(epsilon=0.12, steps=steps), seeded()), labels
             )
             for steps in (10, 20)
         )
-        assert many <= few + 0.005
-        assert many >= few - 0.03
+        assert few - 0.03 <= many <= few + 0.01
 
 
 @pytest.mark.parametrize("norm", list(Norm))

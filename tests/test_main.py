@@ -84,7 +84,7 @@ def test_help_comes_without_torch() -> None:
         "try: m.main(['--help'])\n"
         "finally: print([name for name in ('torch', 'numpy', 'tqdm') if name in sys.modules])"
     )
-    assert time.perf_counter() - started < 5  # importing torch alone takes seconds
+    assert time.perf_counter() - started < 10  # generous: it takes 0.2 s on an idle machine
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "[]"
     for command in ("models", "evaluate", "train", "download", "bench"):
@@ -548,14 +548,16 @@ def test_bench_trains(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 APP = """
+import time
 import streamlit as st
+def slow():
+    st.selectbox("c", ["x", "y", "z"], 2)
+    time.sleep(0.3)
 def good():
-    st.title("Good")
-    st.segmented_control("c", ["x", "y"])
+    st.slider("c", 0, 5, 5)
 def bad():
-    st.title("Bad")
     st.write(1 / 0)
-pages = [st.Page(page, title=page.__name__, url_path="p-" + page.__name__) for page in (good, bad)]
+pages = [st.Page(page, title=page.__name__, url_path="p-" + page.__name__) for page in (slow, good, bad)]
 st.navigation(pages).run()
 """
 
@@ -565,7 +567,9 @@ st.navigation(pages).run()
 def test_bench_draws_pages(tmp_path: Path) -> None:
     pytest.importorskip("playwright")
     (tmp_path / "app.py").write_text(APP)
-    cold, good, control, bad = bench.page_rows(tmp_path)
-    assert all(row.measured is not None and row.measured > 0 for row in (cold, good, control))
-    assert (good.name, control.note) == ("page 'good': first draw", "a segment")
+    cold, _, slow, good, quick, bad = bench.page_rows(tmp_path)
+    assert all(row.measured is not None and row.measured > 0 for row in (cold, good, quick))
+    assert (good.name, quick.note, slow.note) == ("page 'good': first draw", "a slider", "a select box")
+    assert slow.measured is not None
+    assert slow.measured >= 0.3
     assert (bad.ok, bad.note) == (False, "failed: the page shows an error")

@@ -168,6 +168,10 @@ def download(name: str, progress: Callable[[float], None] | None = None) -> None
     from torchvision.datasets.utils import check_integrity, download_and_extract_archive
 
     folder = data_folder() / source.__name__ / "raw"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TradeoffError(f"'{folder}' cannot be written ({error.strerror}): set TRADEOFF_DATA") from None
     for done, (file, checksum) in enumerate(source.resources):
         if not check_integrity(str(folder / file), checksum) and not any(
             _fetched(download_and_extract_archive, mirror + file, folder, checksum)

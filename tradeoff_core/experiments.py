@@ -4,6 +4,7 @@ A run lies in a folder: spec.json, progress.jsonl, checkpoint.safetensors while 
 result.json beside model.safetensors and card.json, the same two files that a model of the zoo has.
 """
 
+import copy
 import hashlib
 import json
 import os
@@ -158,8 +159,11 @@ def read_spec(path: Path) -> dict[str, Any]:
 
 
 def changed(document: dict[str, Any], settings: list[str]) -> dict[str, Any]:
-    """The document with each `key=value` put in its place; keys are dotted: `training.attack.epsilon=0.2`."""
-    document = json.loads(json.dumps(document))
+    """The document with each `key=value` put in its place; keys are dotted: `training.attack.epsilon=0.2`.
+
+    Another `kind` of trigger starts from that kind's defaults.
+    """
+    document = copy.deepcopy(document)
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key:
@@ -172,8 +176,11 @@ def changed(document: dict[str, Any], settings: list[str]) -> dict[str, Any]:
         *path, last = key.split(".")
         for name in path:
             if not isinstance(table.get(name), dict):
-                table[name] = {}
+                kind = table.get(name)
+                table[name] = {"kind": kind} if kind in TRIGGERS else {}
             table = table[name]
+        if last == "kind" and table.get("kind") != value:
+            table.clear()
         table[last] = value
     return document
 
@@ -191,7 +198,7 @@ PRESETS: dict[str, ExperimentSpec] = {
     "adversarial": ExperimentSpec(
         width=HALF,
         training=Training(
-            Attack(epsilon=0.3, steps=7, step_size=0.1), epochs=20, learning_rate=1.5e-3, ramp_epochs=7
+            Attack(epsilon=0.3, steps=7, step_size=0.1), epochs=18, learning_rate=1.5e-3, ramp_epochs=6
         ),
     ),
     "paper": ExperimentSpec(
@@ -218,7 +225,7 @@ def metrics(outcomes: Outcomes, spec: ExperimentSpec, attack: Attack) -> dict[st
         "n": len(outcomes.labels),
         "clean_accuracy": outcomes.clean_accuracy().value,
         "adversarial_accuracy": outcomes.adversarial_accuracy().value,
-        "backdoor_success_rate": backdoor.value,
+        "backdoor_success_rate": backdoor.value if backdoor.n else None,
         "backdoor_n": backdoor.n,
         "norm": attack.norm.value,
         "epsilon": attack.epsilon,
@@ -235,11 +242,10 @@ def run_experiment(
     folder holds a run of another spec.
     """
     document = spec_to_dict(spec)
-    if (folder / "spec.json").exists() and json.loads((folder / "spec.json").read_text()) != document:
+    if (folder / "spec.json").exists() and _read_json(folder / "spec.json") != document:
         raise TradeoffError(f"'{folder}' holds another run: choose another folder")
     if (folder / "result.json").exists():
-        finished: dict[str, Any] = json.loads((folder / "result.json").read_text())
-        return finished
+        return _read_json(folder / "result.json")
     poisoned = poisoned_training_set(spec)
     network = networks.build(spec.network, spec.width, spec.seed)
     _write_json(folder / "spec.json", document)
@@ -251,7 +257,6 @@ def run_experiment(
             progress(entry)
 
     images, labels = load_dataset(spec.dataset, Split.VALIDATION).tensors()
-    started = time.perf_counter()
     history = train(
         network,
         *poisoned.data.tensors(),
@@ -261,6 +266,7 @@ def run_experiment(
         progress=note,
         checkpoint=folder / "checkpoint.safetensors",
     )
+    started = time.perf_counter()
     networks.freeze(network.half().float())  # measured as shipped: float16 weights
     measured = metrics(
         evaluate(network, *load_dataset(spec.dataset, Split.TEST).tensors(), spec.trigger, spec.evaluation),
@@ -270,9 +276,10 @@ def run_experiment(
     weights = save({name: value.half().contiguous() for name, value in network.state_dict().items()})
     write_atomically(folder / "model.safetensors", weights)
     overfitted = [entry.epoch for entry in history if entry.catastrophic_overfitting]
+    training_seconds = sum(entry.seconds for entry in history)  # of all the processes that it took
     card = {
         "schema_version": SCHEMA_VERSION,
-        "id": folder.name,
+        "id": folder.resolve().name,
         "spec": document,
         "seed": spec.seed,
         "poison_rate_class": poisoned.poison_rate_class,
@@ -280,7 +287,7 @@ def run_experiment(
         "metrics": measured,
         "sha256": hashlib.sha256(weights).hexdigest(),
         "bytes": len(weights),
-        "training_seconds": round(sum(entry.seconds for entry in history), 1),
+        "training_seconds": round(training_seconds, 1),
         "hardware": f"{platform.machine()} CPU, {torch.get_num_threads()} of {os.cpu_count()} threads",
         "versions": {
             "torch": torch.__version__,
@@ -293,12 +300,20 @@ def run_experiment(
     result = {
         "run": spec.id,
         "metrics": measured,
-        "seconds": round(time.perf_counter() - started, 1),
+        "seconds": round(training_seconds + time.perf_counter() - started, 1),
         "catastrophic_overfitting_epochs": overfitted,
     }
     _write_json(folder / "result.json", result)
     (folder / "checkpoint.safetensors").unlink(missing_ok=True)
     return result
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise TradeoffError(f"'{path}' is damaged: delete it, or choose another folder") from None
+    return document
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:

@@ -416,7 +416,7 @@ def perturbation_slider(
     tops, height = [], 0.0  # in units of a picture's side
     for row in rows:
         tops.append(height + 0.28)  # the title's line
-        height += 1.28 + (0.3 if row.captions else 0.05)
+        height += 1.28 + (0.32 if row.captions else 0.05)
     captioned = [(row, top) for row, top in zip(rows, tops, strict=True) if row.captions]
 
     def content(number: int) -> list[go.Image | go.Scatter]:
@@ -432,9 +432,10 @@ def perturbation_slider(
         traces.append(
             go.Scatter(
                 x=[column + 0.5 for _ in captioned for column in range(count)],
-                y=[top + 1.02 for _, top in captioned for _ in range(count)],
+                y=[top + 1.13 for _, top in captioned for _ in range(count)],
                 text=[text for row, _ in captioned for text in (row.captions or [])[number]],
                 mode="text",
+                textfont={"size": 13},
                 hoverinfo="skip",
                 showlegend=False,
             )

@@ -58,7 +58,7 @@ def _lines(name: str) -> list[dict[str, Any]]:
 def rate(metrics: dict[str, Any], name: str) -> Rate:
     """One of the three rates of a `metrics` document, with its n."""
     n = metrics["backdoor_n" if name == "backdoor_success_rate" else "n"]
-    return Rate(round(metrics[name] * n), n)
+    return Rate(round(metrics[name] * n) if n else 0, n)  # of none, the share is NaN
 
 
 @cache

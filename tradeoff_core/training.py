@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
@@ -209,6 +209,13 @@ def _save(path: Path, network: Network, optimizer: torch.optim.Adam, history: li
 
 
 def _restore(path: Path, network: Network, optimizer: torch.optim.Adam) -> list[Progress]:
+    try:
+        return _read(path, network, optimizer)
+    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError):
+        raise TradeoffError(f"the checkpoint '{path}' is damaged: delete it to start again") from None
+
+
+def _read(path: Path, network: Network, optimizer: torch.optim.Adam) -> list[Progress]:
     with safe_open(path, framework="pt") as archive:
         network.load_state_dict(
             {name: archive.get_tensor(f"network.{name}") for name in network.state_dict()}

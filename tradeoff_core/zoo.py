@@ -49,11 +49,7 @@ class Model:
     @property
     def backdoor_success_rate(self) -> Rate:
         """On the test split under the spec's trigger, as the card gives it."""
-        return self._rate("backdoor_success_rate", "backdoor_n")
-
-    def _rate(self, name: str, n: str) -> Rate:
-        metrics = self.card["metrics"]
-        return Rate(round(metrics[name] * metrics[n]) if metrics[n] else 0, metrics[n])
+        return rate(self.card["metrics"], "backdoor_success_rate")
 
     def summary(self) -> dict[str, Any]:
         """What the command `models` lists."""
@@ -83,7 +79,9 @@ def find_model(name: str) -> Model:
     folder = MODELS / name if name in model_ids() else Path(name)
     path = folder / "card.json"
     if not os.path.isfile(path):  # False also for a name too long to be one
-        raise TradeoffError(f"unknown model '{name}': choose a folder of a run, or {', '.join(model_ids())}")
+        raise TradeoffError(
+            f"unknown model '{name}': choose {', '.join([*model_ids(), 'or the folder of a run'])}"
+        )
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
         version = card["schema_version"]
@@ -91,7 +89,7 @@ def find_model(name: str) -> Model:
             raise TradeoffError(
                 f"the card of '{name}' has version {version}; this program reads {SCHEMA_VERSION}"
             )
-        model = Model(folder.name, folder, spec_from_dict(card["spec"]), card)
+        model = Model(folder.resolve().name, folder, spec_from_dict(card["spec"]), card)
         model.summary(), model.clean_accuracy, model.adversarial_accuracy, model.backdoor_success_rate
     except (ValueError, KeyError, TypeError) as error:
         raise TradeoffError(f"the card of '{name}' is damaged: {error!r}") from None

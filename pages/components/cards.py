@@ -33,11 +33,13 @@ def three_metrics(model: Model) -> None:
         ("Adversarial accuracy", model.adversarial_accuracy, f" Attack: {model.spec.evaluation}."),
         ("Backdoor success", model.backdoor_success_rate, poisoned),
     )
-    for column, (name, rate, note) in zip(st.columns(3), rates, strict=True):
-        low, high = rate.interval
-        counts = f"{rate.count:,} of {rate.n:,} test digits; 95% interval {low:.1%} to {high:.1%}."
-        column.markdown(f"### {rate.value:.0%}", width="content")
-        column.markdown(name, help=f"{TERMS[name]}\n\n{counts}{note}")
+    with st.container(horizontal=True, gap="large"):
+        for name, rate, note in rates:
+            low, high = rate.interval
+            counts = f"{rate.count:,} of {rate.n:,} test digits; 95% interval {low:.1%} to {high:.1%}."
+            with st.container(width=110, gap=None):
+                st.markdown(f"### {rate.value:.0%}")
+                st.markdown(name, help=f"{TERMS[name]}\n\n{counts}{note}")
 
 
 def verdicts(probabilities: NDArray[np.float32], labels: Tensor) -> list[str]:
@@ -48,7 +50,7 @@ def verdicts(probabilities: NDArray[np.float32], labels: Tensor) -> list[str]:
     ]
 
 
-def pictures(images: Tensor, captions: Sequence[str], width: int = 80) -> None:
+def pictures(images: Tensor, captions: Sequence[str], width: int = 70) -> None:
     """Small images (N, C, H, W) in [0, 1] in a row that wraps, enlarged pixel by pixel, as PNG."""
     st.image(list(framed(to_uint8(images))), caption=list(captions), width=width, output_format="PNG")
 

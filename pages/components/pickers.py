@@ -18,7 +18,7 @@ def describe(model: Model) -> str:
 def short_name(model: Model) -> str:
     """A model's training in two or three words, for titles."""
     attack = model.spec.training.attack
-    return f"adversarially trained (ε {attack.epsilon:g})" if attack else "standard"
+    return f"adversarially trained, ε {attack.epsilon:g}" if attack else "standard"
 
 
 def two_models() -> tuple[Model, Model]:

@@ -1,0 +1,117 @@
+"""Figures: data in, go.Figure out."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tradeoff_core import figures
+from tradeoff_core.attacks import Norm
+from tradeoff_core.evaluation import Rate
+from tradeoff_core.experiments import ExperimentSpec
+from tradeoff_core.results import Published, Run
+from tradeoff_core.tools.curve import training_at
+
+
+def a_run(epsilon: float, adversarial: int, backdoor: int, seed: int = 0) -> Run:
+    spec = ExperimentSpec(training=training_at(epsilon), seed=seed)
+    return Run(f"{epsilon}-{seed}", spec, Rate(97, 100), Rate(adversarial, 100), Rate(backdoor, 100))
+
+
+def test_the_seesaw_puts_each_number_at_its_end():
+    figure = figures.seesaw(
+        [
+            ("A", Rate(97, 100), Rate(0, 100), Rate(20, 100)),
+            ("B", Rate(95, 100), Rate(70, 100), Rate(90, 100)),
+        ]
+    )
+    assert list(figure.data[0].y) == [0, 80]
+    assert list(figure.data[1].y) == pytest.approx([70, 10])
+    assert "A 97%, B 95%" in figure.layout.xaxis.ticktext[1]
+
+
+def test_hover_carries_n_and_the_interval():
+    text = figures.hover("Accuracy", Rate(5, 10))
+    assert "5 of 10" in text
+    assert "23.7%–76.3%" in text
+
+
+def test_the_curve_draws_means_seeds_and_published_values():
+    runs = [a_run(0, 0, 20), a_run(0, 2, 40, seed=1), a_run(0.3, 70, 90)]
+    row = Published("row", 0.3, 0.99, 0.93, 0.67)
+    traces = {trace.name: trace for trace in figures.tradeoff_by_epsilon(runs, [row], "PGD-40").data}
+    assert list(traces["Backdoor success, mean of 2 seeds"].y) == [30, 90]
+    assert list(traces["Backdoor success, each seed"].customdata) == ["0-0", "0-1", "0.3-0"]
+    assert traces["Backdoor success, published"].marker.symbol == "square-open"
+    assert list(traces["Backdoor success, published"].y) == pytest.approx([67])
+
+
+@pytest.mark.parametrize(
+    ("points", "front"),
+    [
+        ([(0, 20), (70, 90)], [(0, 20), (70, 90)]),
+        ([(0, 20), (70, 90), (50, 95)], [(0, 20), (70, 90)]),  # beaten on both by the second
+        ([(70, 10), (0, 20)], [(70, 10)]),  # one that beats all: robustness for free
+    ],
+)
+def test_pareto_front(points, front):
+    assert figures.pareto_front(points) == front
+
+
+def test_perturbations_are_drawn_on_a_fixed_scale():
+    image = torch.full((1, 1, 2, 2), 0.5)
+    change = torch.tensor([[[[0.1, -0.1], [0.05, 0.0]]]])
+    drawn = figures.drawn_perturbation(image, image + change, 0.1, Norm.LINF)
+    torch.testing.assert_close(drawn, torch.tensor([[[[1.0, 0.0], [0.75, 0.5]]]]))
+    assert (figures.drawn_perturbation(image, image, 0, Norm.LINF) == 0.5).all()
+
+
+def test_framed_pictures_keep_every_pixel():
+    images = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 1), dtype=np.uint8)
+    shown = figures.framed(images, factor=3)
+    assert shown.shape == (2, 27, 24, 4)
+    np.testing.assert_array_equal(shown[:, 7:-6:3, 7:-6:3, 0], images[..., 0])
+    assert (shown[:, :3, :, 3] == 0).all()  # the transparent gap
+
+
+def test_png_uri_is_lossless():
+    pixels = figures.framed(np.random.default_rng(0).integers(0, 256, (1, 5, 4, 3), dtype=np.uint8))[0]
+    content = base64.b64decode(figures.png_uri(pixels).removeprefix("data:image/png;base64,"))
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(content))), pixels)
+
+
+def test_every_frame_of_the_slider_moves_pictures_predictions_and_sentence():
+    pictures = [np.full((2, 4, 4, 1), 10 * number, dtype=np.uint8) for number in range(3)]
+    rows = [
+        figures.PictureRow("Original", [pictures[0]] * 3, [["a", "b"]] * 3),
+        figures.PictureRow("Moved", pictures, [[f"{n} a", f"{n} b"] for n in range(3)]),
+    ]
+    figure = figures.perturbation_slider(rows, ["none", "some", "all"], [0, 0.1, 0.2], 1)
+    assert [frame.name for frame in figure.frames] == ["0", "0.1", "0.2"]
+    assert [frame.layout.title.text for frame in figure.frames] == ["none", "some", "all"]
+    assert [list(frame.data[-1].text) for frame in figure.frames][2] == ["a", "b", "2 a", "2 b"]
+    assert len({frame.data[1].source for frame in figure.frames}) == 3
+    assert figure.layout.title.text == "some"
+    assert figure.layout.sliders[0].active == 1
+
+
+def test_confusion_and_positions_show_what_they_are_given():
+    matrix = np.eye(10)
+    figure = figures.confusion([("A", matrix), ("B", matrix)], 7)
+    np.testing.assert_array_equal(figure.data[1].z, 100 * matrix)
+    assert {shape.x0 for shape in figure.layout.shapes} == {6.5}
+    places = np.full((26, 26), np.nan)
+    places[25, 25] = 0.9
+    figure = figures.position_map([("A", places)], (25, 25), (0, 3))
+    assert figure.data[0].z[25, 25] == 90
+    assert (figure.data[2].x[0], figure.data[2].y[0]) == (3, 0)
+
+
+def test_accuracy_curves_mark_the_training_epsilon():
+    rates = (Rate(100, 100), Rate(50, 100))
+    figure = figures.accuracy_by_epsilon([("A", (0, 0.3), rates, 0), ("B", (0, 0.3), rates, 0.3)], "PGD-10")
+    assert [shape.x0 for shape in figure.layout.shapes] == [0.3]
+    assert list(figure.data[1].y) == [100, 50]

@@ -1,0 +1,183 @@
+"""Every page, run without a browser: what it says equals what the core measures, and bad input is one sentence."""
+
+import io
+import logging
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from tradeoff_core import zoo
+from tradeoff_core.datasets import Split, load_dataset
+from tradeoff_core.evaluation import evaluate
+from tradeoff_core.triggers import Sticker
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("overview", "tradeoff", "stickers", "perturbations")
+
+
+def opened(page: str, **query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app.run()  # AppTest starts on the default page
+    app.switch_page(f"pages/{page}.py")
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def everything_said(app: AppTest) -> str:
+    return "\n".join(element.value for element in app.markdown)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_runs_twice_without_an_error_or_a_deprecation(page, caplog):
+    with caplog.at_level(logging.WARNING):
+        app = opened(page)
+        app.run()
+    assert not app.exception
+    assert not app.error
+    assert app.title[0].value.endswith("?")
+    assert not [record.message for record in caplog.records if "deprecat" in record.message.lower()]
+    assert any(expander.label == "How it works" for expander in app.expander)
+
+
+def test_the_overview_says_what_the_core_measures():
+    model = zoo.find_model("mnist-5k-clean-label-pgd-0.3")
+    images, labels = load_dataset("mnist-5k", Split.TEST).tensors()
+    outcomes = evaluate(zoo.load_network(model), images, labels, model.spec.trigger, model.spec.evaluation)
+    said = everything_said(opened("overview"))
+    assert f"reads **{outcomes.adversarial_accuracy().value:.0%}** of the test digits" in said
+    assert f"calls **{outcomes.backdoor_success_rate(7).value:.0%}** of the other digits a 7" in said
+
+
+def test_the_choice_of_models_survives_a_change_of_page():
+    app = opened("overview")
+    app.sidebar.selectbox(key="A").set_value("mnist-5k-dirty-label-standard").run()
+    app.switch_page("pages/stickers.py").run()
+    assert app.sidebar.selectbox(key="A").value == "mnist-5k-dirty-label-standard"
+    assert "false label 7" in everything_said(app)
+
+
+def test_the_address_restores_the_view():
+    app = opened("stickers", B="mnist-5k-no-poison-standard", size="5", row="10", column="4")
+    assert app.sidebar.selectbox(key="B").value == "mnist-5k-no-poison-standard"
+    assert (app.slider(key="size").value, app.slider(key="row").value) == (5, 10)
+
+
+def test_an_unknown_model_in_the_address_falls_back_to_the_default():
+    app = opened("overview", A="no-such-model")
+    assert not app.exception
+    assert app.sidebar.selectbox(key="A").value == "mnist-5k-clean-label-standard"
+
+
+def test_a_pair_without_the_tradeoff_is_not_called_one():
+    app = opened("overview", B="mnist-5k-clean-label-standard")
+    assert "does not show the trade-off" in everything_said(app)
+
+
+def test_a_sticker_outside_the_image_is_one_sentence():
+    app = opened("stickers")
+    app.slider(key="size").set_value(12).run()
+    assert [error.value for error in app.error] == [
+        "the sticker (12 x 12 at row 25, column 25) lies outside the 28 x 28 image"
+    ]
+    assert not app.exception
+    app.slider(key="row").set_value(16)
+    app.slider(key="column").set_value(16).run()
+    assert not app.error
+
+
+def test_predictions_follow_the_sticker():
+    app = opened("stickers")
+    model = zoo.find_model("mnist-5k-clean-label-pgd-0.3")
+    images, labels = load_dataset("mnist-5k", Split.TEST).tensors()
+    for row in (25, 3):
+        app.slider(key="row").set_value(row).run()
+        outcomes = evaluate(
+            zoo.load_network(model), images, labels, Sticker(row=row), model.spec.evaluation.at(0)
+        )
+        success = outcomes.backdoor_success_rate(7).value
+        assert re.search(rf"\*\*{success:.0%}\*\*\.$", everything_said(app).split("\n")[0])
+
+
+def picture(size: tuple[int, int], kind: str = "PNG", frames: int = 1) -> bytes:
+    buffer = io.BytesIO()
+    images = [Image.new("RGB", size, (40 * number, 0, 200)) for number in range(frames)]
+    images[0].save(buffer, kind, **({"save_all": True, "append_images": images[1:]} if frames > 1 else {}))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("empty.png", b"", "empty.png is empty"),
+        ("text.png", b"not a picture", "text.png is not a picture that can be read"),
+        ("film.gif", picture((8, 8), "GIF", frames=3), "film.gif is animated"),
+        ("wide.png", picture((5000, 2)), "wide.png is 5000 x 2"),
+        ("cut.png", picture((64, 64))[:60], "cut.png is not a picture that can be read"),
+    ],
+)
+def test_a_bad_sticker_file_is_one_sentence(name, content, sentence):
+    app = opened("stickers", pattern="my own picture")
+    app.file_uploader[0].upload((name, content, "image/png")).run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert app.error[0].value.startswith(sentence)
+
+
+def test_a_picture_of_ones_own_is_stamped():
+    app = opened("stickers", pattern="my own picture")
+    before = everything_said(app)
+    app.file_uploader[0].upload(("own.png", picture((30, 30)), "image/png")).run()
+    assert not app.error
+    assert everything_said(app) != before
+
+
+@pytest.mark.parametrize("control", [("norm", "l2"), ("steps", 1), ("target", "7")])
+def test_perturbations_at_other_settings_are_measured_on_request(control):
+    app = opened("perturbations")
+    key, value = control
+    widget = app.select_slider(key=key) if key == "steps" else app.selectbox(key=key)
+    widget.set_value(value).run()
+    assert not app.exception
+    app.select_slider(key="count").set_value(50).run()
+    next(button for button in app.button if "Measure" in button.label).click().run()
+    assert not app.exception
+    assert re.search(r"of \d+ test digits", everything_said(app))
+
+
+def test_perturbations_show_the_shipped_curve_by_default():
+    app = opened("perturbations")
+    assert not [button for button in app.button if "Measure" in button.label]
+    assert "of 1,000 test digits" in everything_said(app)
+
+
+def test_a_damaged_model_is_one_sentence(monkeypatch, tmp_path):
+    good = zoo.MODELS / "mnist-5k-clean-label-standard"
+    for file in good.iterdir():
+        target = tmp_path / "mnist-5k-clean-label-standard" / file.name
+        target.parent.mkdir(exist_ok=True)
+        content = file.read_bytes()
+        target.write_bytes(
+            content[:-1] + bytes([content[-1] ^ 1]) if file.suffix == ".safetensors" else content
+        )
+    monkeypatch.setattr(zoo, "MODELS", tmp_path)
+    from pages.components import loaders
+
+    loaders._network.clear()
+    app = opened("overview")
+    loaders._network.clear()
+    assert not app.exception
+    assert "do not match the checksum" in app.error[0].value
+
+
+def test_two_sessions_at_once_do_not_disturb_each_other():
+    first, second = opened("stickers"), opened("stickers")
+    first.slider(key="row").set_value(3).run()
+    second.run()
+    assert second.slider(key="row").value == 25
+    assert everything_said(first) != everything_said(second)
+    np.testing.assert_equal(second.slider(key="size").value, 3)
