@@ -6,30 +6,15 @@ from tradeoff_core.errors import TradeoffError
 
 st.set_page_config(page_title="Robustness and back doors", page_icon=":material/balance:", layout="wide")
 
-# Every page has a url_path that differs from its file's name: on a fresh server a deep link to a file's own
-# name would run that file without this one.
 page = st.navigation(
     {
         "The finding": [
-            st.Page(
-                "pages/overview.py",
-                title="Overview",
-                icon=":material/balance:",
-                url_path="start",
-                default=True,
-            ),
-            st.Page(
-                "pages/tradeoff.py", title="Trade-off", icon=":material/trending_up:", url_path="trade-off"
-            ),
+            st.Page("pages/overview.py", title="Overview", icon=":material/balance:", default=True),
+            st.Page("pages/tradeoff.py", title="Trade-off", icon=":material/trending_up:"),
         ],
         "Look closer": [
-            st.Page("pages/stickers.py", title="Stickers", icon=":material/approval:", url_path="sticker"),
-            st.Page(
-                "pages/perturbations.py",
-                title="Perturbations",
-                icon=":material/grain:",
-                url_path="perturbation",
-            ),
+            st.Page("pages/stickers.py", title="Stickers", icon=":material/approval:"),
+            st.Page("pages/perturbations.py", title="Perturbations", icon=":material/grain:"),
         ],
     }
 )

@@ -17,8 +17,8 @@ def in_a_sentence(letter: str, model: Model) -> str:
     )
 
 
-st.title("Does robustness open a back door?")
 models = pickers.two_models()
+st.title("Does robustness open a back door?")
 for letter, model in zip("AB", models, strict=True):
     st.markdown(in_a_sentence(letter, model))
 more_robust = models[1].adversarial_accuracy.value - models[0].adversarial_accuracy.value
@@ -30,7 +30,7 @@ st.markdown(
     else "This pair does not show the trade-off: compare a standard A with an adversarially trained B."
 )
 
-st.plotly_chart(
+cards.chart(
     figures.seesaw(
         [
             (
@@ -42,7 +42,7 @@ st.plotly_chart(
             for letter, model in zip("AB", models, strict=True)
         ]
     ),
-    key="seesaw",
+    name="see-saw",
 )
 
 for letter, model, column in zip("AB", models, st.columns(2, gap="large"), strict=True):
@@ -68,8 +68,8 @@ st.caption(
 st.subheader("The more robust, the easier to backdoor")
 spec = models[1].spec
 runs = results.curve(spec.dataset)
-st.plotly_chart(
-    figures.tradeoff_by_epsilon(runs, results.published_mnist(), str(spec.evaluation)), key="curve"
+cards.chart(
+    figures.tradeoff_by_epsilon(runs, results.published_mnist(), str(spec.evaluation)), name="trade-off-curve"
 )
 strongest = max(run.epsilon for run in runs)
 _, first = results.mean_rates(runs, 0.0)

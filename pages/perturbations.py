@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.components import cards, loaders, pickers
-from tradeoff_core import figures, results
+from tradeoff_core import figures, pictures, results
 from tradeoff_core.attacks import Attack, Norm, fgsm
 from tradeoff_core.datasets import to_uint8
 from tradeoff_core.zoo import Model
@@ -20,8 +20,8 @@ def trained_epsilon(model: Model, norm: Norm) -> float:
     return trained.epsilon if trained and trained.norm is norm else 0.0
 
 
-st.title("How little does it take to fool a network?")
 models = pickers.two_models()
+st.title("How little does it take to fool a network?")
 
 columns = st.columns(4)
 norm = columns[0].selectbox(
@@ -71,7 +71,7 @@ images, labels = loaders.sample(models[0], digits)
 wanted = "misread" if aim is None else f"read as {aim}"
 
 rows = [
-    figures.PictureRow(
+    pictures.PictureRow(
         "Original",
         [to_uint8(images)] * len(epsilons),
         [[f"a true {y}" for y in labels.tolist()]] * len(epsilons),
@@ -84,18 +84,18 @@ for letter, model in zip("AB", models, strict=True):
     predicted = probabilities.argmax(-1)  # (E, N)
     flips.append((predicted != labels.numpy() if aim is None else predicted == aim).sum(1))
     rows.append(
-        figures.PictureRow(
+        pictures.PictureRow(
             f"{name}: after the attack",
             [to_uint8(after) for after in adversarial],
             [cards.verdicts(row, labels) for row in probabilities],
         )
     )
     rows.append(
-        figures.PictureRow(
+        pictures.PictureRow(
             f"{letter}: what the attack added, "
             + ("drawn as ½ + δ / 2ε" if norm is Norm.LINF else "drawn as ½ + δ / ε"),
             [
-                to_uint8(figures.drawn_perturbation(images, after, epsilon, norm))
+                to_uint8(pictures.drawn_perturbation(images, after, epsilon, norm))
                 for after, epsilon in zip(adversarial, epsilons, strict=True)
             ],
         )
@@ -107,7 +107,7 @@ sentences = [
 ]
 st.caption("Drag the slider. ✓ read correctly, ✗ misread; then what the network says and how sure it is.")
 st.plotly_chart(
-    figures.perturbation_slider(rows, sentences, epsilons, epsilons.index(STARTS[norm])), key="slider"
+    pictures.perturbation_slider(rows, sentences, epsilons, epsilons.index(STARTS[norm])), key="slider"
 )
 
 st.subheader("Accuracy as the attacker gets stronger")
@@ -139,7 +139,7 @@ else:
         ]
         bar.empty()
 if curves:
-    st.plotly_chart(
+    cards.chart(
         figures.accuracy_by_epsilon(
             [
                 (f"{letter}, {pickers.short_name(model)}", epsilons, rates, trained_epsilon(model, norm))
@@ -147,7 +147,7 @@ if curves:
             ],
             str(attack).split(",")[0] + f", {norm}",
         ),
-        key="accuracy",
+        name="accuracy-by-epsilon",
     )
     middle = epsilons.index(STARTS[norm])
     st.markdown(

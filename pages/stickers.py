@@ -14,8 +14,8 @@ UPLOAD = "my own picture"
 DEFAULT = Sticker()
 POSITION_IMAGES, POSITION_STRIDE = 100, 3
 
-st.title("What does a small sticker do?")
 models = pickers.two_models()
+st.title("What does a small sticker do?")
 model_a, model_b = models
 
 columns = st.columns(5)
@@ -80,7 +80,7 @@ for letter, model in zip("AB", (model_b,) if same else models, strict=False):
         )
 
 st.subheader("Which digits fall for it?")
-st.plotly_chart(
+cards.chart(
     figures.confusion(
         [
             (f"{letter}, {pickers.short_name(m)}", share)
@@ -88,7 +88,7 @@ st.plotly_chart(
         ],
         model_b.spec.target_class,
     ),
-    key="confusion",
+    name="stamped-by-class",
 )
 st.caption(
     "Each row is a true digit; the numbers say where its stamped test digits go, in %. Framed: the target."
@@ -126,7 +126,7 @@ else:
     maps, tried = [], ""
 if maps:
     trained = model_b.spec.trigger
-    st.plotly_chart(
+    cards.chart(
         figures.position_map(
             [
                 (f"{letter}, {pickers.short_name(m)}", rates)
@@ -135,7 +135,7 @@ if maps:
             (trained.row, trained.column) if isinstance(trained, Sticker) else (row, column),
             (row, column),
         ),
-        key="positions",
+        name="success-by-place",
     )
     best = [np.nanmax(rates) for rates in maps]
     away = [np.nanmedian(rates) for rates in maps]

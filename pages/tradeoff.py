@@ -5,8 +5,8 @@ import streamlit as st
 from pages.components import cards, pickers
 from tradeoff_core import figures, results, zoo
 
-st.title("What does robustness cost?")
 pickers.two_models()
+st.title("What does robustness cost?")
 
 DATASET = "mnist-5k"
 runs = results.curve(DATASET)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import art.attacks.evasion
 import art.estimators.classification
@@ -116,6 +117,10 @@ def test_6_two_pixels_by_hand(norm, moved_to, margin, steps):
     assert adversarial.flatten().tolist() == pytest.approx(moved_to, abs=1e-9)
     logits = network(adversarial)[0]
     assert (logits[0] - logits[1]).item() == pytest.approx(margin, abs=1e-9)
+    # the margin falls in proportion to ε: `fool` must see it turn, be it at the very last iterate
+    for share in (0.99, 1.01):
+        turned, _ = fool(network, image, torch.tensor([0]), attack.at(share * 0.1 * 0.5 / (0.5 - margin)))
+        assert turned.item() is (share > 1)
 
     towards = perturb(network, image, torch.tensor([0]), fgsm(0.1, norm, targeted=True))
     logits = network(towards)[0]
@@ -340,23 +345,22 @@ def test_fool_returns_the_image_that_fools(standard_network, digits):
     assert torch.equal(adversarial[wrong], images[wrong])
 
 
-def test_restarts_keep_each_examples_best(standard_network, digits):
-    images, labels = digits[0][:60], digits[1][:60]
-    generator = seeded()
-    single = Attack(epsilon=0.1, steps=3)
-    logits = [
-        standard_network(perturb(standard_network, images, labels, single, generator)) for _ in range(3)
-    ]
-    of_label = [row.gather(1, labels[:, None]).squeeze(1) for row in logits]
-    others = [row.scatter(1, labels[:, None], -math.inf).amax(1) for row in logits]
-    best = torch.stack([other - own for other, own in zip(others, of_label, strict=True)]).amax(0)
+@pytest.mark.parametrize("targeted", [False, True])
+def test_restarts_keep_each_examples_best(targeted, standard_network, digits):
+    images, labels = digits[0][:60], digits[1][:60] + targeted
+    attack = Attack(epsilon=0.1, steps=3, targeted=targeted)
 
-    restarted = Attack(epsilon=0.1, steps=3, restarts=3)
-    after = standard_network(perturb(standard_network, images, labels, restarted, seeded()))
-    margin = after.scatter(1, labels[:, None], -math.inf).amax(1) - after.gather(1, labels[:, None]).squeeze(
-        1
-    )
-    assert torch.allclose(margin, best, atol=1e-5)
+    def gain(adversarial: Tensor) -> Tensor:
+        """By how much the best other logit passes the label's, or the label's the others if targeted."""
+        logits = standard_network(adversarial)
+        of_label = logits.gather(1, labels[:, None]).squeeze(1)
+        gained = logits.scatter(1, labels[:, None], -math.inf).amax(1) - of_label
+        return -gained if targeted else gained
+
+    generator = seeded()
+    single = [gain(perturb(standard_network, images, labels, attack, generator)) for _ in range(3)]
+    restarted = perturb(standard_network, images, labels, replace(attack, restarts=3), seeded())
+    assert torch.allclose(gain(restarted), torch.stack(single).amax(0), atol=1e-5)
 
 
 def test_restarts_work_in_float64(standard_network, digits):

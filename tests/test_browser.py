@@ -8,13 +8,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-PATHS = {"start": "", "trade-off": "trade-off", "sticker": "sticker", "perturbation": "perturbation"}
+PATHS = {"overview": "", "tradeoff": "tradeoff", "stickers": "stickers", "perturbations": "perturbations"}
 
 pytestmark = pytest.mark.browser
 if not Path(CHROMIUM).exists() and not os.environ.get("CI"):
@@ -22,8 +23,8 @@ if not Path(CHROMIUM).exists() and not os.environ.get("CI"):
 sync_api = pytest.importorskip("playwright.sync_api")
 
 
-@pytest.fixture(scope="module")
-def address():
+@contextmanager
+def served():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -43,6 +44,12 @@ def address():
     yield f"http://127.0.0.1:{port}"
     server.terminate()
     server.wait(10)
+
+
+@pytest.fixture(scope="module")
+def address():
+    with served() as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +86,18 @@ def test_every_page_draws_from_its_own_address(browser, address, path, width, sc
     page.close()
 
 
+def test_a_shared_address_opens_on_a_fresh_server(browser):
+    with served() as fresh:
+        page = opened(browser, fresh, "stickers?row=3")
+        assert page.locator("h1").inner_text() == "What does a small sticker do?"
+        assert page.locator("[data-testid='stDialog']").count() == 0
+        assert page.get_by_role("link", name="Trade-off").count() == 1
+        assert page.locator(".st-key-row [data-testid='stSliderThumbValue']").inner_text() == "3"
+        page.close()
+
+
 def test_dragging_epsilon_moves_predictions_and_sentence(browser, address):
-    page = opened(browser, address, "perturbation")
+    page = opened(browser, address, "perturbations")
     slider = page.locator(".slider-rail-touch-rect")
     slider.wait_for()
     box = slider.bounding_box()
@@ -90,8 +107,8 @@ def test_dragging_epsilon_moves_predictions_and_sentence(browser, address):
     for share in (0.01, 0.5, 0.99):  # still dragging: the mouse is never released between these
         page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2, steps=5)
         page.wait_for_timeout(700)
-        predictions = page.locator(".js-plotly-plot .textpoint").all_inner_texts()
-        seen.append((page.locator(".gtitle").inner_text(), predictions))
+        predictions = page.locator(".js-plotly-plot .textpoint").all_text_contents()
+        seen.append((page.locator(".gtitle").text_content(), predictions))
     page.mouse.up()
     sentences, predictions = zip(*seen, strict=True)
     assert "ε = 0," in sentences[0]
@@ -103,7 +120,7 @@ def test_dragging_epsilon_moves_predictions_and_sentence(browser, address):
 
 
 def test_a_click_on_the_curve_makes_that_network_model_b(browser, address):
-    page = opened(browser, address, "trade-off")
+    page = opened(browser, address, "tradeoff")
     page.wait_for_selector(".js-plotly-plot .point")
     where = page.evaluate(
         """() => {  // the screen position of the run of seed 0 at ε 0.1

@@ -1,14 +1,17 @@
 import hashlib
 import json
+import shutil
 import tomllib
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from tradeoff_core import experiments
 from tradeoff_core.attacks import Attack
 from tradeoff_core.datasets import Split, load_dataset
-from tradeoff_core.evaluation import evaluate
+from tradeoff_core.evaluation import Outcomes, evaluate
 from tradeoff_core.experiments import (
     PRESETS,
     ExperimentSpec,
@@ -192,6 +195,19 @@ def test_a_cards_metrics_come_from_the_weights_as_shipped(finished_run, tiny_spe
     assert (measured["norm"], measured["epsilon"], measured["steps"]) == ("linf", 0.1, 2)
 
 
+def test_what_is_measured_is_what_is_shipped(tiny_spec, tmp_path, monkeypatch):
+    measured = {}
+
+    def watched(network, *_):
+        measured.update({name: value.clone() for name, value in network.state_dict().items()})
+        return Outcomes(*np.zeros((3, 1), int), np.zeros(1, bool))
+
+    monkeypatch.setattr(experiments, "evaluate", watched)
+    run_experiment(tiny_spec, tmp_path / "run")
+    shipped = load_network(find_model(str(tmp_path / "run"))).state_dict()
+    assert all(torch.equal(value, shipped[name]) for name, value in measured.items())
+
+
 def test_a_finished_run_is_not_trained_again(finished_run, tiny_spec):
     def fail(entry: Progress) -> None:
         raise AssertionError(entry)
@@ -205,6 +221,33 @@ def test_a_finished_run_is_not_trained_again(finished_run, tiny_spec):
 def test_a_folder_of_another_run_is_refused(finished_run, tiny_spec, refused):
     with refused("holds another run"):
         run_experiment(replace(tiny_spec, seed=1), finished_run)
+
+
+@pytest.mark.parametrize("name", ["spec.json", "result.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff"])
+def test_a_damaged_run_is_refused_and_kept(name, content, finished_run, tiny_spec, tmp_path, refused):
+    folder = shutil.copytree(finished_run, tmp_path / "run")
+    (folder / name).write_bytes(content)
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    with refused(f"{name}' is damaged"):
+        run_experiment(tiny_spec, folder)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+def test_metrics_are_json_even_where_a_rate_is_of_nothing():
+    sevens = np.full(3, 7)
+    outcomes = Outcomes(labels=np.array([7, 1, 2]), clean=sevens, triggered=sevens, fooled=np.ones(3, bool))
+    document = metrics(outcomes, ExperimentSpec(), Attack())
+    assert json.loads(json.dumps(document, allow_nan=False)) == {
+        "n": 3,
+        "clean_accuracy": 1 / 3,
+        "adversarial_accuracy": 0,
+        "backdoor_success_rate": None,
+        "backdoor_n": 0,
+        "norm": "linf",
+        "epsilon": 0.3,
+        "steps": 40,
+    }
 
 
 def test_22_a_run_broken_off_ends_as_an_unbroken_one(finished_run, tiny_spec, tmp_path):

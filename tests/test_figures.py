@@ -1,15 +1,9 @@
 """Figures: data in, go.Figure out."""
 
-import base64
-import io
-
 import numpy as np
 import pytest
-import torch
-from PIL import Image
 
 from tradeoff_core import figures
-from tradeoff_core.attacks import Norm
 from tradeoff_core.evaluation import Rate
 from tradeoff_core.experiments import ExperimentSpec
 from tradeoff_core.results import Published, Run
@@ -61,43 +55,6 @@ def test_pareto_front(points, front):
     assert figures.pareto_front(points) == front
 
 
-def test_perturbations_are_drawn_on_a_fixed_scale():
-    image = torch.full((1, 1, 2, 2), 0.5)
-    change = torch.tensor([[[[0.1, -0.1], [0.05, 0.0]]]])
-    drawn = figures.drawn_perturbation(image, image + change, 0.1, Norm.LINF)
-    torch.testing.assert_close(drawn, torch.tensor([[[[1.0, 0.0], [0.75, 0.5]]]]))
-    assert (figures.drawn_perturbation(image, image, 0, Norm.LINF) == 0.5).all()
-
-
-def test_framed_pictures_keep_every_pixel():
-    images = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 1), dtype=np.uint8)
-    shown = figures.framed(images, factor=3)
-    assert shown.shape == (2, 27, 24, 4)
-    np.testing.assert_array_equal(shown[:, 7:-6:3, 7:-6:3, 0], images[..., 0])
-    assert (shown[:, :3, :, 3] == 0).all()  # the transparent gap
-
-
-def test_png_uri_is_lossless():
-    pixels = figures.framed(np.random.default_rng(0).integers(0, 256, (1, 5, 4, 3), dtype=np.uint8))[0]
-    content = base64.b64decode(figures.png_uri(pixels).removeprefix("data:image/png;base64,"))
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(content))), pixels)
-
-
-def test_every_frame_of_the_slider_moves_pictures_predictions_and_sentence():
-    pictures = [np.full((2, 4, 4, 1), 10 * number, dtype=np.uint8) for number in range(3)]
-    rows = [
-        figures.PictureRow("Original", [pictures[0]] * 3, [["a", "b"]] * 3),
-        figures.PictureRow("Moved", pictures, [[f"{n} a", f"{n} b"] for n in range(3)]),
-    ]
-    figure = figures.perturbation_slider(rows, ["none", "some", "all"], [0, 0.1, 0.2], 1)
-    assert [frame.name for frame in figure.frames] == ["0", "0.1", "0.2"]
-    assert [frame.layout.title.text for frame in figure.frames] == ["none", "some", "all"]
-    assert [list(frame.data[-1].text) for frame in figure.frames][2] == ["a", "b", "2 a", "2 b"]
-    assert len({frame.data[1].source for frame in figure.frames}) == 3
-    assert figure.layout.title.text == "some"
-    assert figure.layout.sliders[0].active == 1
-
-
 def test_confusion_and_positions_show_what_they_are_given():
     matrix = np.eye(10)
     figure = figures.confusion([("A", matrix), ("B", matrix)], 7)
@@ -115,3 +72,10 @@ def test_accuracy_curves_mark_the_training_epsilon():
     figure = figures.accuracy_by_epsilon([("A", (0, 0.3), rates, 0), ("B", (0, 0.3), rates, 0.3)], "PGD-10")
     assert [shape.x0 for shape in figure.layout.shapes] == [0.3]
     assert list(figure.data[1].y) == [100, 50]
+
+
+def test_the_data_of_every_trace_can_be_downloaded():
+    figure = figures.confusion([("A", np.eye(2)), ("B", np.eye(2))], 1)
+    assert figures.as_csv(figure).splitlines()[:3] == ["trace,x,y,z", "A,0,0,100.0", "A,1,0,0.0"]
+    figure = figures.tradeoff_by_epsilon([a_run(0, 0, 20), a_run(0.3, 70, 90)], [], "PGD-40")
+    assert "each seed,0.3,90.0," in figures.as_csv(figure)

@@ -25,6 +25,7 @@ def poisoned_by(data: ImageDataset, poison: Poison | None, seed: int = 0):
         (CLEAN, 0.1, 1, 0.1, 0.01),
         (CLEAN, 0.5, 5, 0.5, 0.05),
         (CLEAN, 0.64, 6, 0.6, 0.06),
+        (CLEAN, 0.66, 7, 0.7, 0.07),  # the nearest, up or down
         (CLEAN, 1.0, 10, 1.0, 0.1),
         (DIRTY, 0.01, 1, 1 / 11, 0.01),
         (DIRTY, 0.05, 5, 5 / 15, 0.05),

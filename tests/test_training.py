@@ -78,6 +78,29 @@ def test_22_a_training_killed_within_an_epoch_loses_that_epoch_only(digits, tmp_
     assert going_on == history
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [lambda content: content[:0], lambda content: content[:-100], lambda content: b"no" + content[2:]],
+)
+def test_a_damaged_checkpoint_is_refused_and_kept(damage, digits, tmp_path, refused):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    recipe = replace(RECIPE, attack=None, epochs=1)
+    run(recipe, digits, checkpoint=checkpoint)
+    checkpoint.write_bytes(damage(checkpoint.read_bytes()))
+    before = checkpoint.read_bytes()
+    with refused("checkpoint.safetensors' is damaged: delete it"):
+        run(recipe, digits, checkpoint=checkpoint)
+    assert checkpoint.read_bytes() == before
+
+
+def test_the_checkpoint_of_another_network_is_refused(digits, tmp_path, refused):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    recipe = replace(RECIPE, attack=None, epochs=1)
+    run(recipe, digits, checkpoint=checkpoint, width=0.1)
+    with refused("is damaged"):
+        run(recipe, digits, checkpoint=checkpoint, width=0.2)
+
+
 def test_a_seed_repeats_bit_for_bit_whatever_ran_before(digits):
     torch.manual_seed(1)
     one, _ = run(RECIPE, digits)
@@ -157,6 +180,23 @@ def test_the_epochs_train_on_the_ramp(digits, monkeypatch):
     run(replace(RECIPE, batch_size=100, ramp_epochs=2), digits)
     # two batches and one validation an epoch
     assert seen == pytest.approx([0.05] * 3 + [0.1] * 6)
+
+
+def test_every_epoch_shuffles_all_examples_anew(digits, monkeypatch):
+    batches: list[list[int]] = []
+
+    def watched(network, images, *others):
+        batches.append(images.flatten(1).sum(1).tolist())  # a digit is known by its ink
+        return perturb(network, images, *others)
+
+    perturb = training.perturb
+    monkeypatch.setattr(training, "perturb", watched)
+    run(replace(RECIPE, epochs=2, batch_size=100), digits)
+    first, second = batches[0] + batches[1], batches[3] + batches[4]  # the third is the validation
+    everything = sorted(digits[0].flatten(1).sum(1).tolist())
+    assert sorted(first) == pytest.approx(everything)
+    assert sorted(second) == pytest.approx(everything)
+    assert first != second
 
 
 @pytest.mark.parametrize(

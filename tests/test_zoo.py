@@ -174,7 +174,8 @@ def test_a_card_without_a_field_names_it(field, copied_run, refused):
         find_model(str(copied_run))
 
 
-def test_a_network_that_always_says_the_target_class_can_be_listed(copied_run):
+@pytest.mark.parametrize("of_none", [None, math.nan])
+def test_a_network_that_always_says_the_target_class_can_be_listed(of_none, copied_run):
     card = json.loads((copied_run / "card.json").read_text())
-    edit_card(copied_run, metrics=card["metrics"] | {"backdoor_success_rate": math.nan, "backdoor_n": 0})
+    edit_card(copied_run, metrics=card["metrics"] | {"backdoor_success_rate": of_none, "backdoor_n": 0})
     assert find_model(str(copied_run)).backdoor_success_rate == Rate(0, 0)

@@ -17,7 +17,6 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +25,7 @@ from tradeoff_core.attacks import Attack, loss_gradient, perturb, perturb_at
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.experiments import PRESETS, ExperimentSpec, run_experiment
 from tradeoff_core.paths import ASSETS
+from tradeoff_core.results import EPSILONS
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Locator, Page
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 ROOT = ASSETS.parent  # where app.py lies
 CHROMIUM = Path("/usr/bin/chromium")
 PATIENCE = 60.0  # seconds until a server or a page counts as failed
-EPSILONS = [float(epsilon) for epsilon in np.linspace(0, 0.3, 13)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +146,10 @@ def attack_overhead(repetitions: int = 11, count: int = 100) -> Row:
     return Row(name, median(ratios), 1.15, "x", note=f"median of {repetitions} turns")
 
 
-def digit_row(repetitions: int = 3, count: int = 8) -> Row:
-    """A row of digits attacked at every ε of the grid in one batch, on two networks."""
+def digit_row(repetitions: int = 3, count: int = 9) -> Row:
+    """The Perturbations page's row: digits attacked at every ε in one batch, on two networks."""
     pair, (images, labels) = [fresh_network(seed) for seed in (0, 1)], digits(count)
-    attack = Attack(steps=20)
+    attack = Attack(steps=10)
 
     def draw() -> None:
         for network in pair:
@@ -158,7 +157,7 @@ def digit_row(repetitions: int = 3, count: int = 8) -> Row:
 
     draw()
     times = [seconds(draw) for _ in range(repetitions)]
-    name = f"{count} digits x {len(EPSILONS)} ε, PGD-20, two networks"
+    name = f"{count} digits x {len(EPSILONS)} ε, PGD-10, two networks"
     return Row(name, median(times), 0.5, "s", note=f"median of {repetitions} times")
 
 

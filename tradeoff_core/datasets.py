@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from tradeoff_core.errors import TradeoffError
@@ -131,7 +130,10 @@ def _torchvision(name: str, split: Split) -> ImageDataset:
         ) from None
     images = source.data.numpy()[..., None]  # (N, 28, 28, 1)
     labels = source.targets.numpy()
-    if split is not Split.TEST:  # 5,000 of the 60,000 training images serve as validation
+    if split is not Split.TEST:
+        from sklearn.model_selection import train_test_split  # here, because its import takes a second
+
+        # 5,000 of the 60,000 training images serve as validation
         train, validation = train_test_split(
             np.arange(len(labels)), test_size=5000, stratify=labels, random_state=0
         )

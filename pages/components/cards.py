@@ -1,14 +1,17 @@
 """Pictures, numbers and words that several pages show."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tradeoff_core import figures
 from tradeoff_core.datasets import to_uint8
-from tradeoff_core.figures import framed
+from tradeoff_core.pictures import framed
 from tradeoff_core.triggers import Sticker
 from tradeoff_core.zoo import Model
 
@@ -33,11 +36,11 @@ def three_metrics(model: Model) -> None:
         ("Adversarial accuracy", model.adversarial_accuracy, f" Attack: {model.spec.evaluation}."),
         ("Backdoor success", model.backdoor_success_rate, poisoned),
     )
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True):
         for name, rate, note in rates:
             low, high = rate.interval
             counts = f"{rate.count:,} of {rate.n:,} test digits; 95% interval {low:.1%} to {high:.1%}."
-            with st.container(width=110, gap=None):
+            with st.container(width=106, gap=None):
                 st.markdown(f"### {rate.value:.0%}")
                 st.markdown(name, help=f"{TERMS[name]}\n\n{counts}{note}")
 
@@ -53,6 +56,21 @@ def verdicts(probabilities: NDArray[np.float32], labels: Tensor) -> list[str]:
 def pictures(images: Tensor, captions: Sequence[str], width: int = 70) -> None:
     """Small images (N, C, H, W) in [0, 1] in a row that wraps, enlarged pixel by pixel, as PNG."""
     st.image(list(framed(to_uint8(images))), caption=list(captions), width=width, output_format="PNG")
+
+
+def chart(figure: go.Figure, name: str, **options: Any) -> None:
+    """A figure as wide as its place, with its data to download; `options` go to st.plotly_chart."""
+    st.plotly_chart(figure, key=name, **options)
+    st.download_button(
+        "Data (CSV)",
+        figures.as_csv(figure),
+        f"{name}.csv",
+        "text/csv",
+        type="tertiary",
+        icon=":material/download:",
+        key=f"{name}-csv",
+        on_click="ignore",
+    )
 
 
 def poison_in_words(model: Model) -> str:

@@ -1,9 +1,16 @@
 """Controls that pages share. Their values live in the address, so a page change or a reload keeps them."""
 
+import inspect
+import runpy
+from pathlib import Path
+
 import streamlit as st
 
 from tradeoff_core import zoo
+from tradeoff_core.paths import ASSETS
 from tradeoff_core.zoo import Model
+
+ROUTER = ASSETS.parent / "app.py"
 
 DEFAULT_A, DEFAULT_B = "mnist-5k-clean-label-standard", "mnist-5k-clean-label-pgd-0.3"
 
@@ -21,8 +28,21 @@ def short_name(model: Model) -> str:
     return f"adversarially trained, ε {attack.epsilon:g}" if attack else "standard"
 
 
+def through_the_router() -> None:
+    """Run app.py in place of a page that Streamlit started on its own.
+
+    On a fresh server Streamlit takes a folder named pages/ for its old kind of multi-page app, and runs a page
+    that is opened by its address without app.py. Giving the pages other addresses than their files' names does
+    not help: then a dialog says "Page not found".
+    """
+    if not any(Path(frame.filename) == ROUTER for frame in inspect.stack(0)):
+        runpy.run_path(str(ROUTER), run_name="__main__")
+        st.stop()
+
+
 def two_models() -> tuple[Model, Model]:
     """The two models of the sidebar, A and B; the page stops with one sentence if one cannot be used."""
+    through_the_router()
     ids = zoo.model_ids()
     models = {name: zoo.find_model(name) for name in ids}
     with st.sidebar:

@@ -1,0 +1,127 @@
+"""Small images to look at, and pictures that follow an ε slider in the browser."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from tradeoff_core.attacks import Norm
+
+
+def framed(images: NDArray[np.uint8], factor: int = 4) -> NDArray[np.uint8]:
+    """Small images (N, H, W, C) to look at: RGBA (N, factor·(H+4), factor·(W+4), 4).
+
+    Each pixel becomes a block, and each image gets a grey line around it, which sets a white sticker in its
+    corner off a white page, and a transparent gap.
+    """
+    rgb = images.repeat(3, axis=3) if images.shape[3] == 1 else images
+    opaque = np.concatenate([rgb, np.full_like(rgb[..., :1], 255)], axis=3)
+    lined = np.pad(opaque, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=128)
+    lined[..., 3] = 255
+    gapped = np.pad(lined, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    return gapped.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+def png_uri(image: NDArray[np.uint8]) -> str:
+    """An RGBA image (H, W, 4) as a data URI of a PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def drawn_perturbation(original: Tensor, adversarial: Tensor, epsilon: float, norm: Norm) -> Tensor:
+    """0.5 + δ / 2ε in [0, 1]: grey is no change. In l2, where ε is the length of the whole, 0.5 + δ / ε."""
+    if epsilon == 0:
+        return torch.full_like(original, 0.5)
+    reach = 2 * epsilon if norm is Norm.LINF else epsilon
+    return (0.5 + (adversarial - original) / reach).clamp(0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRow:
+    """A row of N pictures for every ε: uint8 (N, H, W, C) each, with a caption below each or none."""
+
+    title: str
+    pictures: Sequence[NDArray[np.uint8]]
+    captions: Sequence[Sequence[str]] | None = None
+
+
+def perturbation_slider(
+    rows: Sequence[PictureRow], sentences: Sequence[str], epsilons: Sequence[float], start: int
+) -> go.Figure:
+    """Pictures and a sentence that follow an ε slider in the browser: a plotly frame for every ε."""
+    count = len(rows[0].pictures[0])
+    tops, height = [], 0.0  # in units of a picture's side
+    for row in rows:
+        tops.append(height + 0.28)  # the title's line
+        height += 1.28 + (0.32 if row.captions else 0.05)
+    captioned = [(row, top) for row, top in zip(rows, tops, strict=True) if row.captions]
+
+    def content(number: int) -> list[go.Image | go.Scatter]:
+        traces: list[go.Image | go.Scatter] = []
+        for row, top in zip(rows, tops, strict=True):
+            pixels = np.concatenate(list(framed(row.pictures[number], 3)), axis=1)
+            side = count / pixels.shape[1]  # one pixel, in units
+            traces.append(
+                go.Image(
+                    source=png_uri(pixels), x0=side / 2, dx=side, y0=top + side / 2, dy=side, hoverinfo="skip"
+                )
+            )
+        traces.append(
+            go.Scatter(
+                x=[column + 0.5 for _ in captioned for column in range(count)],
+                y=[top + 1.13 for _, top in captioned for _ in range(count)],
+                text=[text for row, _ in captioned for text in (row.captions or [])[number]],
+                mode="text",
+                textfont={"size": 13},
+                hoverinfo="skip",
+                showlegend=False,
+            )
+        )
+        return traces
+
+    figure = go.Figure(content(start))
+    figure.frames = [
+        go.Frame(name=f"{epsilon:g}", data=content(number), layout={"title": {"text": sentences[number]}})
+        for number, epsilon in enumerate(epsilons)
+    ]
+    for row, top in zip(rows, tops, strict=True):
+        figure.add_annotation(
+            x=0.04, y=top - 0.14, text=f"<b>{row.title}</b>", showarrow=False, xanchor="left"
+        )
+    animate = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
+    figure.update_layout(
+        height=880,
+        margin={"l": 0, "r": 0, "t": 160, "b": 0},
+        title={"text": sentences[start], "font": {"size": 17}, "x": 0, "y": 0.97, "yanchor": "top"},
+        sliders=[
+            {
+                "active": start,
+                "currentvalue": {"prefix": "ε = ", "font": {"size": 20}},
+                "pad": {"t": 0, "b": 20, "l": 10, "r": 10},
+                "y": 1.0,
+                "yanchor": "bottom",
+                "steps": [
+                    {"label": f"{epsilon:g}", "method": "animate", "args": [[f"{epsilon:g}"], animate]}
+                    for epsilon in epsilons
+                ],
+            }
+        ],
+    )
+    figure.update_xaxes(visible=False, range=[0, count], fixedrange=True)
+    figure.update_yaxes(
+        visible=False,
+        range=[height, 0],
+        fixedrange=True,
+        scaleanchor="x",
+        constrain="domain",
+        constraintoward="top",
+    )
+    return figure
