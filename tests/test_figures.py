@@ -78,4 +78,4 @@ def test_the_data_of_every_trace_can_be_downloaded():
     figure = figures.confusion([("A", np.eye(2)), ("B", np.eye(2))], 1)
     assert figures.as_csv(figure).splitlines()[:3] == ["trace,x,y,z", "A,0,0,100.0", "A,1,0,0.0"]
     figure = figures.tradeoff_by_epsilon([a_run(0, 0, 20), a_run(0.3, 70, 90)], [], "PGD-40")
-    assert "each seed,0.3,90.0," in figures.as_csv(figure)
+    assert 'each seed",0.3,90.0,' in figures.as_csv(figure)

@@ -168,8 +168,10 @@ def perturb_at(
 ) -> Tensor:
     """Adversarial images at every ε, (E, N, C, H, W), all in one batch and from the same random start.
 
-    The attack's ε and step are scaled to each of `epsilons`; its restarts are not used.
+    The attack's ε (above 0) and step are scaled to each of `epsilons`; its restarts are not used.
     """
+    if attack.epsilon == 0:
+        raise TradeoffError("epsilon 0 cannot be scaled: give the attack an epsilon above 0")
     every, aims = images.repeat(len(epsilons), 1, 1, 1), labels.repeat(len(epsilons))  # (E N, C, H, W)
     scale = (torch.tensor(epsilons) / attack.epsilon).repeat_interleave(len(images)).view(-1, 1, 1, 1)
     adversarial = every

@@ -269,7 +269,8 @@ def read_picture(content: bytes, name: str, max_bytes: int = 20_000_000, max_sid
             raise TradeoffError(
                 f"{name} is {picture.width} x {picture.height}: choose one of at most {max_side} a side"
             )
-        if getattr(picture, "is_animated", False):
+        # phones write stills as MPO, several JPEGs in one file
+        if getattr(picture, "is_animated", False) and picture.format != "MPO":
             raise TradeoffError(f"{name} is animated: choose a still picture")
         picture.load()
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):

@@ -99,8 +99,9 @@ def predict(network: nn.Module, images: Tensor) -> Tensor:
 
 def predicted_classes(network: nn.Module, images: Tensor) -> NDArray[np.int64]:
     """The most probable class (N,) of each image."""
-    classes: NDArray[np.int64] = predict(network, images).argmax(1).numpy()
-    return classes
+    with torch.inference_mode():
+        classes = torch.cat([network(batch).argmax(1) for batch in torch.split(images, BATCH)])
+    return classes.numpy()
 
 
 def fooled_by(
@@ -149,8 +150,10 @@ def fooled_at(
 ) -> NDArray[np.bool_]:
     """Which examples are fooled at each ε, (E, N): a perturbation found at a smaller ε counts at a larger.
 
-    `epsilons` must rise, so that adversarial accuracy can only fall along them.
+    `epsilons` must rise, so that adversarial accuracy can only fall along them; else a TradeoffError.
     """
+    if list(epsilons) != sorted(epsilons):
+        raise TradeoffError("the epsilons must be given in rising order")
     rows = np.zeros((len(epsilons), len(images)), dtype=bool)
     standing = np.arange(len(images))
     for number, epsilon in enumerate(epsilons):

@@ -52,6 +52,9 @@ class ExperimentSpec:
         for name, registry in (("dataset", DATASETS), ("network", networks.NETWORKS)):
             if getattr(self, name) not in registry:
                 raise TradeoffError(f"unknown {name} '{getattr(self, name)}': choose {', '.join(registry)}")
+        object.__setattr__(self, "width", float(self.width))
+        if not 0 < self.width <= 4:
+            raise TradeoffError(f"width {self.width:g} is out of range: choose above 0 and at most 4")
         if not isinstance(self.seed, int) or not 0 <= self.seed < 2**31:
             raise TradeoffError(f"seed {self.seed} is out of range: a whole number from 0")
 
@@ -117,7 +120,7 @@ def _build(kind: Any, value: Any, place: str) -> Any:
         if len(options) > 1:  # the two triggers
             value = dict(value) if isinstance(value, dict) else {"kind": value}
             name = value.pop("kind", "sticker")
-            if name not in TRIGGERS:
+            if not isinstance(name, str) or name not in TRIGGERS:
                 raise TradeoffError(f"{place}.kind '{name}' is unknown: choose {' or '.join(TRIGGERS)}")
             options = [TRIGGERS[name]]
         return _build(options[0], value, place)

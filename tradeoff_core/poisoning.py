@@ -95,6 +95,8 @@ def poison_dataset(
     chosen = generator.choice(eligible, count, replace=False)
     images, labels = data.images.copy(), data.labels.copy()
     images[chosen] = to_uint8(poison.trigger.apply(to_tensor(images[chosen])))
+    if np.array_equal(images[chosen], data.images[chosen]):
+        raise TradeoffError("the trigger changes no pixel: choose one that can be seen")
     labels[chosen] = target
     poisoned = np.zeros(len(data), dtype=bool)
     poisoned[chosen] = True

@@ -58,6 +58,8 @@ class Training:
             raise TradeoffError(f"learning_rate {self.learning_rate:g} is out of range: above 0, at most 1")
         if self.attack is not None and self.attack.epsilon == 0:
             raise TradeoffError("epsilon 0 is no adversarial training: leave the attack out instead")
+        if self.attack is not None and self.attack.targeted:
+            raise TradeoffError("a targeted attack cannot be trained against: its images help the network")
 
     @property
     def epsilon(self) -> float:

@@ -8,7 +8,6 @@ and `--part 2/2` in two terminals share the work.
 
 import argparse
 import json
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -59,8 +58,7 @@ def publish(runs: Path) -> None:
         folder = runs / spec.id
         if (folder / "result.json").exists():
             target = MODELS / spec.title
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(folder / "model.safetensors", target / "model.safetensors")
+            write_atomically(target / "model.safetensors", (folder / "model.safetensors").read_bytes())
             card = json.loads((folder / "card.json").read_text()) | {"id": spec.title}
             write_atomically(target / "card.json", (json.dumps(card, indent=1) + "\n").encode())
     lines = []
