@@ -28,9 +28,21 @@ choice = columns[0].selectbox(
     help="Both networks learned the white square. Does another picture open the same door?",
 )
 size = columns[1].slider("Size in pixels", 1, 12, DEFAULT.size, key="size", bind="query-params")
-row = columns[2].slider("Row", 0, 27, DEFAULT.row, key="row", bind="query-params", help="Of its top edge.")
-column = columns[3].slider(
-    "Column", 0, 27, DEFAULT.column, key="column", bind="query-params", help="Of its left edge."
+bottom = columns[2].slider(
+    "From the bottom",
+    0,
+    27,
+    key="bottom",
+    bind="query-params",
+    help="Pixels between the sticker and the lower edge.",
+)
+right = columns[3].slider(
+    "From the right",
+    0,
+    27,
+    key="right",
+    bind="query-params",
+    help="Pixels between the sticker and the right edge.",
 )
 opacity = columns[4].slider("Opacity", 0.05, 1.0, DEFAULT.opacity, 0.05, key="opacity", bind="query-params")
 pattern = choice
@@ -44,7 +56,9 @@ if choice == UPLOAD:
         pattern = DEFAULT.pattern
     else:
         pattern = pattern_from_picture(uploaded.getvalue(), uploaded.name)
-sticker = Sticker(pattern, size, row, column, opacity)
+_, height, width = loaders.test_split(model_a).image_shape
+high, wide = Sticker(pattern, size).shape
+sticker = Sticker(pattern, size, height - high - bottom, width - wide - right, opacity)
 
 success, shares = zip(*(loaders.stamped(model, sticker) for model in models), strict=True)
 st.markdown(
@@ -132,8 +146,8 @@ if maps:
                 (f"{letter}, {pickers.short_name(m)}", rates)
                 for letter, m, rates in zip("AB", models, maps, strict=True)
             ],
-            (trained.row, trained.column) if isinstance(trained, Sticker) else (row, column),
-            (row, column),
+            (trained.row, trained.column) if isinstance(trained, Sticker) else (sticker.row, sticker.column),
+            (sticker.row, sticker.column),
         ),
         name="success-by-place",
     )

@@ -88,11 +88,11 @@ def test_every_page_draws_from_its_own_address(browser, address, path, width, sc
 
 def test_a_shared_address_opens_on_a_fresh_server(browser):
     with served() as fresh:
-        page = opened(browser, fresh, "stickers?row=3")
+        page = opened(browser, fresh, "stickers?bottom=3")
         assert page.locator("h1").inner_text() == "What does a small sticker do?"
         assert page.locator("[data-testid='stDialog']").count() == 0
         assert page.get_by_role("link", name="Trade-off").count() == 1
-        assert page.locator(".st-key-row [data-testid='stSliderThumbValue']").inner_text() == "3"
+        assert page.locator(".st-key-bottom [data-testid='stSliderThumbValue']").inner_text() == "3"
         page.close()
 
 

@@ -34,10 +34,10 @@ def test_png_uri_is_lossless():
 
 
 def test_every_frame_of_the_slider_moves_pictures_predictions_and_sentence():
-    pictures = [np.full((2, 4, 4, 1), 10 * number, dtype=np.uint8) for number in range(3)]
+    shades = [np.full((2, 4, 4, 1), 10 * number, dtype=np.uint8) for number in range(3)]
     rows = [
-        pictures.PictureRow("Original", [pictures[0]] * 3, [["a", "b"]] * 3),
-        pictures.PictureRow("Moved", pictures, [[f"{n} a", f"{n} b"] for n in range(3)]),
+        pictures.PictureRow("Original", [shades[0]] * 3, [["a", "b"]] * 3),
+        pictures.PictureRow("Moved", shades, [[f"{n} a", f"{n} b"] for n in range(3)]),
     ]
     figure = pictures.perturbation_slider(rows, ["none", "some", "all"], [0, 0.1, 0.2], 1)
     assert [frame.name for frame in figure.frames] == ["0", "0.1", "0.2"]

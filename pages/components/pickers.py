@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from tradeoff_core import zoo
+from tradeoff_core.errors import TradeoffError
 from tradeoff_core.paths import ASSETS
 from tradeoff_core.zoo import Model
 
@@ -44,6 +45,10 @@ def two_models() -> tuple[Model, Model]:
     """The two models of the sidebar, A and B; the page stops with one sentence if one cannot be used."""
     through_the_router()
     ids = zoo.model_ids()
+    if not ids:
+        raise TradeoffError(
+            "assets/models is empty: get the repository anew, or run tradeoff_core.tools.curve"
+        )
     models = {name: zoo.find_model(name) for name in ids}
     with st.sidebar:
         st.caption("Two networks, side by side")
