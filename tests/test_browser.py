@@ -119,7 +119,7 @@ def test_dragging_epsilon_moves_predictions_and_sentence(browser, address):
     page.close()
 
 
-def test_a_click_on_the_curve_makes_that_network_model_b(browser, address):
+def test_a_click_on_the_curve_makes_that_network_model_b_on_every_page_and_in_the_address(browser, address):
     page = opened(browser, address, "tradeoff")
     page.wait_for_selector(".js-plotly-plot .point")
     where = page.evaluate(
@@ -134,8 +134,12 @@ def test_a_click_on_the_curve_makes_that_network_model_b(browser, address):
     )
     page.mouse.click(*where)
     page.get_by_text("It is now model B on every page").wait_for()
-    assert "B=mnist-5k-clean-label-pgd-0.1" in page.url
-    page.reload()
+    address_with_choice = page.url
+    page.get_by_role("link", name="Stickers").click()
+    page.get_by_role("heading", name="What does a small sticker do?").wait_for()
     settle(page)
-    assert page.get_by_text("Adversarial ε 0.1, clean-label").count() == 1
+    assert page.locator(".st-key-B input").input_value() == "Adversarial ε 0.1, clean-label"
+    page.goto(address_with_choice)
+    settle(page)
+    assert page.locator(".st-key-B input").input_value() == "Adversarial ε 0.1, clean-label"
     page.close()

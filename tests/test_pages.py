@@ -19,12 +19,10 @@ PAGES = ("overview", "tradeoff", "stickers", "perturbations")
 
 
 def opened(page: str, **query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    app.run()  # AppTest starts on the default page
-    app.switch_page(f"pages/{page}.py")
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
     for name, value in query.items():
         app.query_params[name] = value
-    return app.run()
+    return app.switch_page(f"pages/{page}.py").run()
 
 
 def everything_said(app: AppTest) -> str:
@@ -52,16 +50,13 @@ def test_the_overview_says_what_the_core_measures():
     assert f"calls **{outcomes.backdoor_success_rate(7).value:.0%}** of the other digits a 7" in said
 
 
-def test_the_choice_of_models_survives_a_change_of_page():
-    app = opened("overview")
-    app.sidebar.selectbox(key="A").set_value("mnist-5k-dirty-label-standard").run()
-    app.switch_page("pages/stickers.py").run()
-    assert app.sidebar.selectbox(key="A").value == "mnist-5k-dirty-label-standard"
+def test_dirty_labels_are_told_apart():
+    app = opened("stickers", A="Standard, dirty-label")
     assert "false label 7" in everything_said(app)
 
 
 def test_the_address_restores_the_view():
-    app = opened("stickers", B="mnist-5k-no-poison-standard", size="5", bottom="10", right="4")
+    app = opened("stickers", B="Standard, no poison", size="5", bottom="10", right="4")
     assert app.sidebar.selectbox(key="B").value == "mnist-5k-no-poison-standard"
     assert (app.slider(key="size").value, app.slider(key="bottom").value) == (5, 10)
 
@@ -73,7 +68,7 @@ def test_an_unknown_model_in_the_address_falls_back_to_the_default():
 
 
 def test_a_pair_without_the_tradeoff_is_not_called_one():
-    app = opened("overview", B="mnist-5k-clean-label-standard")
+    app = opened("overview", B="Standard, clean-label")
     assert "does not show the trade-off" in everything_said(app)
 
 
@@ -122,7 +117,7 @@ def picture(size: tuple[int, int], kind: str = "PNG", frames: int = 1) -> bytes:
 )
 def test_a_bad_sticker_file_is_one_sentence(name, content, sentence):
     app = opened("stickers", pattern="my own picture")
-    app.file_uploader[0].upload((name, content, "image/png")).run()
+    app.file_uploader[0].upload(name, content, "image/png").run()
     assert not app.exception
     assert len(app.error) == 1
     assert app.error[0].value.startswith(sentence)
@@ -131,7 +126,7 @@ def test_a_bad_sticker_file_is_one_sentence(name, content, sentence):
 def test_a_picture_of_ones_own_is_stamped():
     app = opened("stickers", pattern="my own picture")
     before = everything_said(app)
-    app.file_uploader[0].upload(("own.png", picture((30, 30)), "image/png")).run()
+    app.file_uploader[0].upload("own.png", picture((30, 30)), "image/png").run()
     assert not app.error
     assert everything_said(app) != before
 

@@ -236,6 +236,14 @@ def metrics(outcomes: Outcomes, spec: ExperimentSpec, attack: Attack) -> dict[st
     }
 
 
+def known_limits(spec: ExperimentSpec, examples: int) -> list[str]:
+    """What a reader of the card should not take its numbers for."""
+    return [
+        f"trained on {examples:,} images of {spec.dataset}, with the {spec.network} at {spec.width:g} of its width",
+        f"adversarial accuracy is an upper bound: measured under {spec.evaluation} alone",
+    ]
+
+
 def run_experiment(
     spec: ExperimentSpec, folder: Path, progress: Callable[[Progress], None] | None = None
 ) -> dict[str, Any]:
@@ -298,6 +306,7 @@ def run_experiment(
             "python": platform.python_version(),
         },
         "catastrophic_overfitting_epochs": overfitted,
+        "known_limits": known_limits(spec, len(poisoned.data)),
     }
     _write_json(folder / "card.json", card)
     result = {
