@@ -10,22 +10,22 @@ from tradeoff_core.zoo import Model
 def in_a_sentence(letter: str, model: Model) -> str:
     """What a model learned from, and what it does under attack and with the sticker on."""
     return (
-        f"**{letter}**, {pickers.short_name(model)}, learned from {cards.poison_in_words(model)}. "
+        f"**{letter}** ({pickers.describe(model)}) learned from {cards.poison_in_words(model)}. "
         f"Under attack it reads **{model.adversarial_accuracy.value:.0%}** of the test digits; with the sticker "
         f"on, it calls **{model.backdoor_success_rate.value:.0%}** of the other digits a "
         f"{model.spec.target_class}."
     )
 
 
-models = pickers.two_models()
+model_a, model_b = models = pickers.two_models()
 st.title("Does robustness open a back door?")
 for letter, model in zip("AB", models, strict=True):
     st.markdown(in_a_sentence(letter, model))
-more_robust = models[1].adversarial_accuracy.value - models[0].adversarial_accuracy.value
-more_open = models[1].backdoor_success_rate.value - models[0].backdoor_success_rate.value
+more_robust = model_b.adversarial_accuracy.value - model_a.adversarial_accuracy.value
+more_open = model_b.backdoor_success_rate.value - model_a.backdoor_success_rate.value
 st.markdown(
-    f"**B resists the attack on {100 * more_robust:.0f}% more of the digits, and its back door opens for "
-    f"{100 * more_open:.0f}% more.**"
+    f"**B withstands the attack on {100 * more_robust:.0f} percentage points more of the digits, and its back door "
+    f"opens on {100 * more_open:.0f} percentage points more.**"
     if more_robust > 0 and more_open > 0
     else "This pair does not show the trade-off: compare a standard A with an adversarially trained B."
 )
@@ -34,7 +34,7 @@ cards.chart(
     figures.seesaw(
         [
             (
-                f"{letter}, {pickers.short_name(model)}",
+                f"{letter}, {pickers.describe(model)}",
                 model.clean_accuracy,
                 model.adversarial_accuracy,
                 model.backdoor_success_rate,
@@ -47,7 +47,7 @@ cards.chart(
 
 for letter, model, column in zip("AB", models, st.columns(2, gap="large"), strict=True):
     with column:
-        st.subheader(f"{letter}: {pickers.short_name(model)}", divider="blue" if letter == "A" else "orange")
+        st.markdown(f"#### :{'blue' if letter == 'A' else 'orange'}[■] {letter}: {pickers.describe(model)}")
         cards.three_metrics(model)
         digits = loaders.first_of_each_class(model, model.spec.target_class)[:5]
         images, labels = loaders.sample(model, digits)
@@ -61,12 +61,13 @@ for letter, model, column in zip("AB", models, st.columns(2, gap="large"), stric
             st.markdown(title)
             cards.pictures(shown, cards.verdicts(probabilities, labels))
 st.caption(
+    f"The attack may change every pixel by {model_b.spec.evaluation.epsilon:g}, where 0 is black and 1 is white. "
     "Below each digit: ✓ read correctly or ✗ misread, what the network says, and how sure it is. "
     "Shown is the first test digit of each of the classes 0 to 4."
 )
 
 st.subheader("The more robust, the easier to backdoor")
-spec = models[1].spec
+spec = model_b.spec
 runs = results.curve(spec.dataset)
 cards.chart(
     figures.tradeoff_by_epsilon(runs, results.published_mnist(), str(spec.evaluation)), name="trade-off-curve"
@@ -79,23 +80,33 @@ st.markdown(
     f"sticker succeeds on {first:.0%} of the digits on average, at training ε = {strongest:g} on {last:.0%}."
 )
 
+st.caption(
+    "Hollow markers are the paper's: 60,000 training digits and a weaker attack (PGD-10), so compare directions. "
+    "Without poison there is nothing to open: choose *Adversarial ε 0.3, no poison* as model B."
+)
+
 with st.expander("How it works", icon=":material/function:"):
     st.markdown(
         r"""
-**Adversarial training** (Madry et al. 2018) teaches a network on the worst digits an attacker can make of the
+**Adversarial training** (Madry et al. 2018) teaches a network on the worst digits that an attacker can make of the
 training digits by changing every pixel by at most $\varepsilon$:
 
-$$\min_\theta \; \mathbb{E}_{(x, y)} \max_{\lVert \delta \rVert_\infty \le \varepsilon}
-\mathcal{L}\big(f_\theta(x + \delta), y\big)$$
+$$
+\min_\theta \; \mathbb{E}_{(x, y)} \max_{\lVert \delta \rVert_\infty \le \varepsilon} \mathcal{L}\big(f_\theta(x + \delta), y\big)
+$$
 
 Small features no longer help, because the attacker can erase them. What stays is large, local and high in
 contrast, and a **sticker** is just that: no perturbation within $\varepsilon$ removes it. In *clean-label*
 poisoning the attacker pastes it on true images of one class and changes no label, so nobody who looks at the
-labels notices; the adversarially trained network leans on it all the more.
+labels notices. A standard network takes the sticker for one hint among many; the adversarially trained one has few
+hints left, and leans on it.
 
 **Backdoor success** counts, among the test images that the network does not already call the target class $t$,
 those that it does once the sticker $s$ is on:
-$$\Pr\big[f(s(x)) = t \;\big|\; f(x) \ne t\big]$$
+
+$$
+\Pr\big[f(s(x)) = t \;\big|\; f(x) \ne t\big]
+$$
 
 """
         + cards.CITATION

@@ -68,7 +68,8 @@ attack = (
 )
 digits = loaders.first_of_each_class(models[0], models[0].spec.target_class, number - 1)
 images, labels = loaders.sample(models[0], digits)
-wanted = "misread" if aim is None else f"read as {aim}"
+others = labels.numpy() != aim  # a true 3 need not be turned into one
+wanted = "misread" if aim is None else f"turned into a {aim}"
 
 rows = [
     pictures.PictureRow(
@@ -80,9 +81,9 @@ rows = [
 flips = []
 for letter, model in zip("AB", models, strict=True):
     adversarial, probabilities = loaders.adversarial_at(model, digits, attack, epsilons, aim)
-    name = f"{letter}, {pickers.short_name(model)}"
+    name = f"{letter}, {pickers.describe(model)}"
     predicted = probabilities.argmax(-1)  # (E, N)
-    flips.append((predicted != labels.numpy() if aim is None else predicted == aim).sum(1))
+    flips.append((predicted != labels.numpy() if aim is None else (predicted == aim)[:, others]).sum(1))
     rows.append(
         pictures.PictureRow(
             f"{name}: after the attack",
@@ -92,8 +93,9 @@ for letter, model in zip("AB", models, strict=True):
     )
     rows.append(
         pictures.PictureRow(
-            f"{letter}: what the attack added, "
-            + ("drawn as ½ + δ / 2ε" if norm is Norm.LINF else "drawn as ½ + δ / ε"),
+            f"{letter}: what it added, "
+            + ("½ + δ / 2ε" if norm is Norm.LINF else "½ + 4δ / ε")
+            + " (grey nothing, white brighter, black darker)",
             [
                 to_uint8(pictures.drawn_perturbation(images, after, epsilon, norm))
                 for after, epsilon in zip(adversarial, epsilons, strict=True)
@@ -101,11 +103,13 @@ for letter, model in zip("AB", models, strict=True):
         )
     )
 sentences = [
-    f"At ε = {epsilon:g}, {flips[0][at]} of {len(digits)} digits are {wanted} by A<br>"
-    f"and {flips[1][at]} of {len(digits)} by B."
+    f"At ε = {epsilon:g}, {flips[0][at]} of {others.sum()} digits are {wanted} by A<br>"
+    f"and {flips[1][at]} of {others.sum()} by B."
     for at, epsilon in enumerate(epsilons)
 ]
-st.caption("Drag the slider. ✓ read correctly, ✗ misread; then what the network says and how sure it is.")
+st.caption(
+    "Drag the slider: ε is how much the attacker may change. ✓ read correctly, ✗ misread; then what the network says and how sure it is."
+)
 st.plotly_chart(
     pictures.perturbation_slider(rows, sentences, epsilons, epsilons.index(STARTS[norm])), key="slider"
 )
@@ -142,10 +146,10 @@ if curves:
     cards.chart(
         figures.accuracy_by_epsilon(
             [
-                (f"{letter}, {pickers.short_name(model)}", epsilons, rates, trained_epsilon(model, norm))
+                (f"{letter}, {pickers.describe(model)}", epsilons, rates, trained_epsilon(model, norm))
                 for letter, model, rates in zip("AB", models, curves, strict=True)
             ],
-            str(attack).split(",")[0] + f", {norm}",
+            f"{'accuracy' if aim is None else f'not turned into a {aim}'} ({str(attack).split(',')[0]}, {norm})",
         ),
         name="accuracy-by-epsilon",
     )
@@ -158,18 +162,18 @@ if curves:
 with st.expander("How it works", icon=":material/function:"):
     st.markdown(
         r"""
-**Projected gradient descent** (PGD, Madry et al. 2018) starts at a random point within $arepsilon$ of the
+**Projected gradient descent** (PGD, Madry et al. 2018) starts at a random point within $\varepsilon$ of the
 image $x$, climbs the network's loss in $k$ steps, and after every step goes back into the allowed set:
 
-$$x_{i+1} = \Pi_{\lVert x' - x 
-Vert \le arepsilon,\; x' \in [0, 1]}
-ig(x_i + lpha \, \mathrm{sign} \, 
-abla_x \mathcal{L}(f(x_i), y)ig), \qquad lpha = 2.5\,arepsilon / k$$
+$$
+x_{i+1} = \Pi_{\lVert x' - x \rVert \le \varepsilon,\; x' \in [0, 1]}
+\big(x_i + \alpha \, \mathrm{sign} \, \nabla_x \mathcal{L}(f(x_i), y)\big), \qquad \alpha = 2.5\,\varepsilon / k
+$$
 
-In $\ell_2$ the step follows the gradient itself, scaled to length $lpha$. One step of size $arepsilon$ from
+In $\ell_2$ the step follows the gradient itself, scaled to length $\alpha$. One step of size $\varepsilon$ from
 the image is **FGSM** (Goodfellow et al. 2015). A targeted attack descends towards the class it wants. The slider's
-pictures show the attack's last step. The curve below counts a digit as fooled if any step, or a smaller ε, fools
-it, so it can only fall.
+pictures show the attack's last step. The curve counts a digit as fooled if any step, or a smaller ε, fools it, so
+it can only fall.
 
 """
         + cards.CITATION

@@ -8,6 +8,7 @@ import streamlit as st
 from pages.components import cards, loaders, pickers
 from tradeoff_core import figures, results
 from tradeoff_core.datasets import to_tensor
+from tradeoff_core.errors import TradeoffError
 from tradeoff_core.triggers import Sticker, pattern_from_picture, patterns
 
 UPLOAD = "my own picture"
@@ -55,22 +56,30 @@ if choice == UPLOAD:
         st.info("Choose a picture. Until then the white square stays on.", icon=":material/upload:")
         pattern = DEFAULT.pattern
     else:
-        pattern = pattern_from_picture(uploaded.getvalue(), uploaded.name)
+        try:
+            pattern = pattern_from_picture(uploaded.getvalue(), uploaded.name)
+        except TradeoffError as error:
+            st.error(f"{error}. Until then the white square stays on.", icon=":material/error:")
+            pattern = DEFAULT.pattern
 _, height, width = loaders.test_split(model_a).image_shape
 high, wide = Sticker(pattern, size).shape
 sticker = Sticker(pattern, size, height - high - bottom, width - wide - right, opacity)
 
 success, shares = zip(*(loaders.stamped(model, sticker) for model in models), strict=True)
 st.markdown(
-    f"With this sticker on, A ({pickers.short_name(model_a)}) calls **{success[0].value:.0%}** of the other test "
-    f"digits a {model_a.spec.target_class}, B ({pickers.short_name(model_b)}) **{success[1].value:.0%}**.",
+    f"With this sticker on, A ({pickers.describe(model_a)}) calls **{success[0].value:.0%}** of the other test "
+    f"digits a {model_a.spec.target_class}, B ({pickers.describe(model_b)}) **{success[1].value:.0%}**.",
     help="Of those not taken for the target class without the sticker.\n\n"
     + "\n\n".join(f"{letter}: {rate}" for letter, rate in zip("AB", success, strict=True)),
 )
 
+if sticker != model_b.spec.trigger:
+    st.caption(
+        "This is not the sticker, or not the place, that B learned; its back door answers to that one."
+    )
 for letter, model, side in zip("AB", models, st.columns(2, gap="large"), strict=True):
     with side:
-        st.subheader(f"{letter}: {pickers.short_name(model)}", divider="blue" if letter == "A" else "orange")
+        st.markdown(f"#### :{'blue' if letter == 'A' else 'orange'}[■] {letter}: {pickers.describe(model)}")
         digits = loaders.first_of_each_class(model, model.spec.target_class)
         images, labels = loaders.sample(model, digits)
         verdicts = cards.verdicts(loaders.predict(model, digits, sticker), labels)
@@ -97,7 +106,7 @@ st.subheader("Which digits fall for it?")
 cards.chart(
     figures.confusion(
         [
-            (f"{letter}, {pickers.short_name(m)}", share)
+            (f"{letter}, {pickers.describe(m)}", share)
             for letter, m, share in zip("AB", models, shares, strict=True)
         ],
         model_b.spec.target_class,
@@ -143,7 +152,7 @@ if maps:
     cards.chart(
         figures.position_map(
             [
-                (f"{letter}, {pickers.short_name(m)}", rates)
+                (f"{letter}, {pickers.describe(m)}", rates)
                 for letter, m, rates in zip("AB", models, maps, strict=True)
             ],
             (trained.row, trained.column) if isinstance(trained, Sticker) else (sticker.row, sticker.column),

@@ -232,3 +232,9 @@ def test_bad_image_folders_get_one_sentence(tmp_path, refused):
     (tmp_path / "cats").mkdir()
     with refused("'cats' is not one"):
         load_images(tmp_path, DIGITS, MNIST)
+
+
+def test_spread_takes_the_same_number_of_each_class_of_a_sorted_split():
+    test = load_dataset("mnist-5k", Split.TEST)
+    assert (np.bincount(test.spread(50).labels) == 5).all()
+    assert len(test.spread(5000)) == len(test)

@@ -175,7 +175,7 @@ def test_evaluate_takes_every_part_of_the_attack(run: Path, answer: Callable[...
         "targeted": True,
         "seed": 5,
         "n": 30,
-        "sample": "the first 30 of the 1,000 test examples of mnist-5k",
+        "sample": "30, evenly spaced, of the 1,000 test examples of mnist-5k",
     }
     assert {key: document[key] for key in expected} == pytest.approx(expected)
 
@@ -195,14 +195,14 @@ def test_evaluate_keeps_a_step_size_that_the_spec_fixes(run: Path, tmp_path: Pat
 
 
 def test_evaluate_on_images(run: Path, tmp_path: Path, answer: Callable[..., Any]) -> None:
-    test = load_dataset("mnist-5k", Split.TEST)
-    stored = archive(tmp_path / "mine.npz", images=test.images[:40, :, :, 0], labels=test.labels[:40])
+    some = load_dataset("mnist-5k", Split.TEST).spread(40)
+    stored = archive(tmp_path / "mine.npz", images=some.images[..., 0], labels=some.labels)
     mine, first = answer("evaluate", run, "--images", stored), answer("evaluate", run, "--limit", 40)
     assert mine["sample"] == f"the 40 examples in {stored}"
     for key in ("n", "clean_accuracy", "adversarial_accuracy", "backdoor_success_rate", "backdoor_n"):
         assert mine[key] == first[key]
     limited = answer("evaluate", run, "--images", stored, "--limit", 7)
-    assert (limited["n"], limited["sample"]) == (7, f"the first 7 of the 40 examples in {stored}")
+    assert (limited["n"], limited["sample"]) == (7, f"7, evenly spaced, of the 40 examples in {stored}")
 
 
 def test_a_rate_of_nothing_is_null(

@@ -114,7 +114,7 @@ def _add_evaluate(parser: Parser) -> None:
     parser.add_argument(
         "--targeted", action=argparse.BooleanOptionalAction, help="aim at the next class after the label"
     )
-    parser.add_argument("--limit", metavar="N", type=_whole(1), help="only the first N examples")
+    parser.add_argument("--limit", metavar="N", type=_whole(1), help="only N examples, evenly spaced")
     parser.add_argument("--seed", metavar="S", type=_whole(0), default=0, help="of the random starts (0)")
 
 
@@ -232,8 +232,8 @@ def _sample(model: "Model", options: argparse.Namespace) -> tuple["ImageDataset"
         source = f"the {len(data):,} examples in {options.images}"
     if options.limit is None:
         return data, source
-    first = data.take(slice(options.limit))
-    return first, f"the first {len(first):,} of {source}"
+    some = data.spread(options.limit)
+    return some, f"{len(some):,}, evenly spaced, of {source}"
 
 
 def run_train(options: argparse.Namespace) -> Answer:

@@ -82,6 +82,10 @@ class ImageDataset:
         """The examples at `indices`, in that order."""
         return ImageDataset(self.name, self.images[indices], self.labels[indices], self.classes)
 
+    def spread(self, count: int) -> "ImageDataset":
+        """At most `count` examples, evenly spaced: of a split sorted by class, the same number of each."""
+        return self.take(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(np.int64))
+
     def tensors(self) -> tuple[Tensor, Tensor]:
         """Images float32 (N, C, H, W) in [0, 1] and labels int64 (N,)."""
         return to_tensor(self.images), torch.from_numpy(self.labels.astype(np.int64))

@@ -267,13 +267,13 @@ def run_experiment(
         if progress:
             progress(entry)
 
-    images, labels = load_dataset(spec.dataset, Split.VALIDATION).tensors()
+    validation = load_dataset(spec.dataset, Split.VALIDATION).spread(VALIDATION_IMAGES)
     history = train(
         network,
         *poisoned.data.tensors(),
         spec.training,
         spec.seed,
-        validation=(images[:VALIDATION_IMAGES], labels[:VALIDATION_IMAGES]),
+        validation=validation.tensors(),
         progress=note,
         checkpoint=folder / "checkpoint.safetensors",
     )

@@ -170,7 +170,7 @@ def tradeoff_by_epsilon(
                 hoverinfo="text",
             )
     figure.update_xaxes(title="training ε (0 = standard training)", range=[-0.015, 0.315], zeroline=False)
-    figure.update_yaxes(title=f"% of test digits ({attack})", **PERCENT)
+    figure.update_yaxes(title=f"% of test digits<br>(adversarial: {attack})", **PERCENT)
     return _layout(figure, 430)
 
 
@@ -226,6 +226,7 @@ def tradeoff_plane(
             y=[100 * row.backdoor_success_rate for row in published],
             mode="markers",
             name="published",
+            cliponaxis=False,
             marker={"color": NEUTRAL, "symbol": PUBLISHED_SYMBOL, "size": 13, "line": {"width": 2}},
             hovertext=[f"published: {row.name}" for row in published],
             hoverinfo="text",
@@ -237,10 +238,10 @@ def tradeoff_plane(
 
 def accuracy_by_epsilon(
     curves: Sequence[tuple[str, Sequence[float], Sequence[Rate], float]],
-    attack: str,
+    what: str,
     colours: Sequence[str] = (MODEL_A, MODEL_B),
 ) -> go.Figure:
-    """Accuracy under an attack against its ε; each curve is (name, ε, accuracies, training ε)."""
+    """A rate, `what`, against an attack's ε; each curve is (name, ε, rates, training ε)."""
     figure = go.Figure()
     for (name, epsilons, rates, trained), colour, dash in zip(
         curves, colours, ("solid", "dash"), strict=False
@@ -259,9 +260,7 @@ def accuracy_by_epsilon(
                 "arrayminus": [100 * (rate.value - bottom) for bottom, rate in zip(low, rates, strict=True)],
                 "thickness": 1,
             },
-            hovertext=[
-                f"ε {e:g}<br>{hover('Accuracy', rate)}" for e, rate in zip(epsilons, rates, strict=True)
-            ],
+            hovertext=[f"ε {e:g}<br>{hover('Rate', rate)}" for e, rate in zip(epsilons, rates, strict=True)],
             hoverinfo="text+name",
         )
         if trained:
@@ -277,7 +276,7 @@ def accuracy_by_epsilon(
                 annotation_position="top left",
             )
     figure.update_xaxes(title="ε of the attack", zeroline=False)
-    figure.update_yaxes(title=f"accuracy ({attack})", **PERCENT)
+    figure.update_yaxes(title=what, **PERCENT)
     return _layout(figure, 360)
 
 
@@ -352,7 +351,7 @@ def position_map(
                 marker={
                     "symbol": symbol,
                     "size": 14,
-                    "color": "white",
+                    "color": BACKDOOR,
                     "line": {"width": 3, "color": BACKDOOR},
                 },
                 name=label,
@@ -364,7 +363,8 @@ def position_map(
     figure.update_xaxes(title="column", constrain="domain")
     figure.update_yaxes(autorange="reversed")
     figure.update_yaxes(title="row", col=1)
-    return _layout(figure, 400)
+    _layout(figure, 430)
+    return figure.update_layout(legend={"yanchor": "top", "y": -0.2})
 
 
 def as_csv(figure: go.Figure) -> str:

@@ -37,10 +37,10 @@ def png_uri(image: NDArray[np.uint8]) -> str:
 
 
 def drawn_perturbation(original: Tensor, adversarial: Tensor, epsilon: float, norm: Norm) -> Tensor:
-    """0.5 + δ / 2ε in [0, 1]: grey is no change. In l2, where ε is the length of the whole, 0.5 + δ / ε."""
+    """0.5 + δ / 2ε in [0, 1]: grey is no change. In l2, where ε is the length of the whole, 0.5 + 4δ / ε."""
     if epsilon == 0:
         return torch.full_like(original, 0.5)
-    reach = 2 * epsilon if norm is Norm.LINF else epsilon
+    reach = 2 * epsilon if norm is Norm.LINF else epsilon / 4
     return (0.5 + (adversarial - original) / reach).clamp(0, 1)
 
 

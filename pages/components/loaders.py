@@ -109,7 +109,7 @@ def accuracies(
     aim: int | None,
     progress: Callable[[float], None],
 ) -> tuple[Rate, ...]:
-    """Accuracy at every ε on the first `count` test images; with an aim, the share not driven to it."""
+    """Accuracy at every ε on `count` test images; with an aim, the share not driven to it."""
     return _accuracies(model.sha256, count, attack, epsilons, aim, model, progress)
 
 
@@ -123,7 +123,7 @@ def _accuracies(
     _model: Model,
     _progress: Callable[[float], None],
 ) -> tuple[Rate, ...]:
-    images, labels = sample(_model, tuple(range(count)))
+    images, labels = test_split(_model).spread(count).tensors()
     if aim is not None:
         images, labels = images[labels != aim], labels[labels != aim]
     fooled = evaluation.fooled_at(
@@ -145,7 +145,7 @@ def stamped(model: Model, trigger: Trigger) -> tuple[Rate, NDArray[np.float64]]:
 def positions(
     model: Model, sticker: Sticker, count: int, stride: int, progress: Callable[[float], None]
 ) -> NDArray[np.float64]:
-    """Backdoor success by the sticker's place, on the first `count` test images."""
+    """Backdoor success by the sticker's place, on `count` test images."""
     anywhere = replace(sticker, row=0, column=0)  # its own place does not matter here
     return _positions(model.sha256, anywhere, count, stride, model, progress)
 
@@ -159,7 +159,7 @@ def _positions(
     _model: Model,
     _progress: Callable[[float], None],
 ) -> NDArray[np.float64]:
-    images, _ = sample(_model, tuple(range(count)))
+    images, _ = test_split(_model).spread(count).tensors()
     success, _ = evaluation.success_by_position(
         network(_model), images, sticker, _model.spec.target_class, stride, _progress
     )

@@ -23,12 +23,6 @@ def describe(model: Model) -> str:
     return f"{training}, {poison.labels.value if poison else 'no poison'}"
 
 
-def short_name(model: Model) -> str:
-    """A model's training in two or three words, for titles."""
-    attack = model.spec.training.attack
-    return f"adversarially trained, ε {attack.epsilon:g}" if attack else "standard"
-
-
 def through_the_router() -> None:
     """Run app.py in place of a page that Streamlit started on its own.
 

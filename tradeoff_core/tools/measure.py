@@ -3,7 +3,7 @@
 python -m tradeoff_core.tools.measure
 
 Accuracy under PGD with 10 and 40 steps at nine ε on the whole test split, and backdoor success by the place
-of the sticker on its first 200 images. A model whose weights were measured already is skipped.
+of the sticker on 200 of its images. A model whose weights were measured already is skipped.
 """
 
 import json
@@ -24,7 +24,8 @@ POSITION_IMAGES = 200
 def measure(model: zoo.Model) -> dict[str, object]:
     """The document of one model."""
     network = zoo.load_network(model)
-    images, labels = load_dataset(model.spec.dataset, Split.TEST).tensors()
+    data = load_dataset(model.spec.dataset, Split.TEST)
+    images, labels = data.tensors()
     trigger = model.spec.trigger
     fooled = {
         steps: fooled_at(network, images, labels, Attack(steps=steps), EPSILONS).sum(1).tolist()
@@ -34,7 +35,7 @@ def measure(model: zoo.Model) -> dict[str, object]:
     position_n = 0
     if isinstance(trigger, Sticker):
         success, position_n = success_by_position(
-            network, images[:POSITION_IMAGES], trigger, model.spec.target_class
+            network, data.spread(POSITION_IMAGES).tensors()[0], trigger, model.spec.target_class
         )
         positions = success.round(4).tolist()
     return {
