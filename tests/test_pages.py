@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -160,11 +161,9 @@ def test_a_damaged_model_is_one_sentence(monkeypatch, tmp_path):
             content[:-1] + bytes([content[-1] ^ 1]) if file.suffix == ".safetensors" else content
         )
     monkeypatch.setattr(zoo, "MODELS", tmp_path)
-    from pages.components import loaders
-
-    loaders._network.clear()
+    st.cache_resource.clear()
+    st.cache_data.clear()
     app = opened("overview")
-    loaders._network.clear()
     assert not app.exception
     assert "do not match the checksum" in app.error[0].value
 
