@@ -67,7 +67,7 @@ def perturbation_slider(
     def content(number: int) -> list[go.Image | go.Scatter]:
         traces: list[go.Image | go.Scatter] = []
         for row, top in zip(rows, tops, strict=True):
-            pixels = np.concatenate(list(framed(row.pictures[number], 3)), axis=1)
+            pixels = np.concatenate(list(framed(row.pictures[number], 1)), axis=1)
             side = count / pixels.shape[1]  # one pixel, in units
             traces.append(
                 go.Image(
