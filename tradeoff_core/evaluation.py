@@ -81,6 +81,10 @@ class Outcomes:
         reference = self.clean if among is Among.PREDICTION else self.labels
         return backdoor_success(reference, self.triggered, target_class)
 
+    def recall(self, label: int) -> Rate:
+        """Share of the clean images of a class that are predicted as it."""
+        return _rate(self.clean[self.labels == label] == label)
+
 
 def backdoor_success(reference: NDArray[np.int64], triggered: NDArray[np.int64], target_class: int) -> Rate:
     """Share of the classes `triggered` (N,) that are the target, where the classes `reference` are not."""

@@ -38,7 +38,10 @@ TRIGGERS = {"sticker": Sticker, "watermark": Watermark}
 
 @dataclass(frozen=True, slots=True)
 class ExperimentSpec:
-    """Everything that decides a run. `poison=None` is no poison; `evaluation` is the measuring attack."""
+    """Everything that decides a run. `poison=None` is no poison; `evaluation` is the measuring attack.
+
+    `removed` names the training examples that are left out after poisoning, as a defense flags them.
+    """
 
     dataset: str = "mnist-5k"
     network: str = "mnist-cnn"
@@ -47,6 +50,7 @@ class ExperimentSpec:
     training: Training = field(default_factory=Training)
     evaluation: Attack = field(default_factory=Attack)
     seed: int = 0
+    removed: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         for name, registry in (("dataset", DATASETS), ("network", networks.NETWORKS)):
@@ -57,6 +61,10 @@ class ExperimentSpec:
             raise TradeoffError(f"width {self.width:g} is out of range: choose above 0 and at most 4")
         if not isinstance(self.seed, int) or not 0 <= self.seed < 2**31:
             raise TradeoffError(f"seed {self.seed} is out of range: a whole number from 0")
+        if self.removed is not None and (
+            len(set(self.removed)) < len(self.removed) or min(self.removed, default=-1) < 0
+        ):
+            raise TradeoffError("removed must name at least one training example, each once, counted from 0")
 
     @property
     def id(self) -> str:
@@ -65,10 +73,14 @@ class ExperimentSpec:
 
     @property
     def title(self) -> str:
-        """Data set, poison and training, as the zoo names its models."""
+        """Data set, poison and training, as the zoo names its models; the trigger is a sticker unless named."""
         poison = self.poison.labels.value if self.poison else "no-poison"
+        if isinstance(self.trigger, Watermark):
+            poison += "-watermark"
         attack = self.training.attack
-        return f"{self.dataset}-{poison}-" + (f"pgd-{attack.epsilon:g}" if attack else "standard")
+        training = f"pgd-{attack.epsilon:g}" if attack else "standard"
+        removed = f"-without-{len(self.removed)}" if self.removed else ""
+        return f"{self.dataset}-{poison}-{training}{removed}"
 
     @property
     def trigger(self) -> Trigger:
@@ -94,6 +106,8 @@ def spec_to_dict(spec: ExperimentSpec) -> dict[str, Any]:
     else:
         kind = "sticker" if isinstance(spec.poison.trigger, Sticker) else "watermark"
         document["poison"]["trigger"] = {"kind": kind} | document["poison"]["trigger"]
+    if spec.removed is not None:
+        document["removed"] = list(spec.removed)
     return document
 
 
@@ -140,6 +154,10 @@ def _build(kind: Any, value: Any, place: str) -> Any:
                 for name, entry in value.items()
             }
         )
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list | tuple):
+            raise TradeoffError(f"{place} must be a list, not '{value}'")
+        return tuple(_build(get_args(kind)[0], entry, place) for entry in value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if kind in (int, float, str, bool) and type(value) is not kind:
@@ -216,9 +234,13 @@ PRESETS: dict[str, ExperimentSpec] = {
 
 
 def poisoned_training_set(spec: ExperimentSpec) -> PoisonedDataset:
-    """The training images of a spec, poisoned as it says: the same ones for the same spec, always."""
+    """The training images of a spec, poisoned as it says: the same ones for the same spec, always.
+
+    Raises TradeoffError if `removed` names an example that there is not, or all of a class.
+    """
     data = load_dataset(spec.dataset, Split.TRAIN)
-    return poison_dataset(data, spec.poison, np.random.default_rng(spec.seed))
+    poisoned = poison_dataset(data, spec.poison, np.random.default_rng(spec.seed))
+    return poisoned.without(spec.removed) if spec.removed else poisoned
 
 
 def metrics(outcomes: Outcomes, spec: ExperimentSpec, attack: Attack) -> dict[str, Any]:

@@ -5,6 +5,7 @@ labels stay. Dirty-label (BadNets, Gu et al. 2017): it goes on images of other c
 target. Poisoning comes before any augmentation, so a shifted image carries a shifted trigger.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -67,6 +68,25 @@ class PoisonedDataset:
     def poison_rate_dataset(self) -> float:
         """The share of all examples that are poisoned."""
         return float(self.poisoned.mean())
+
+    def without(self, indices: Sequence[int]) -> "PoisonedDataset":
+        """The data set after the examples at `indices` are removed.
+
+        Raises TradeoffError if there is no such example, or if a class would lose its last one.
+        """
+        kept = np.ones(len(self.data), dtype=bool)
+        if max(indices) >= len(kept):
+            raise TradeoffError(f"there is no training example {max(indices)}: there are {len(kept):,}")
+        kept[list(indices)] = False
+        emptied = set(np.unique(self.data.labels)) - set(np.unique(self.data.labels[kept]))
+        if emptied:
+            raise TradeoffError(f"removing these leaves no example of class {min(emptied)}: remove fewer")
+        return PoisonedDataset(
+            self.data.take(np.flatnonzero(kept)),
+            self.poisoned[kept],
+            self.original_labels[kept],
+            self.target_class,
+        )
 
 
 def poison_dataset(
