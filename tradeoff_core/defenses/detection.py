@@ -57,7 +57,7 @@ def checked(features: Floats) -> Floats:
         raise TradeoffError(
             f"features of shape {tuple(features.shape)}: a defense needs at least {FEWEST} rows to compare"
         )
-    broken: NDArray[np.bool_] = ~np.isfinite(features).all(axis=0)
+    broken = np.asarray(~np.isfinite(features).all(axis=0))
     if broken.any():
         raise TradeoffError(
             f"{broken.sum()} of {broken.size} features hold NaN or infinite values: the network is broken there"
