@@ -9,11 +9,14 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from tradeoff_core.datasets import UNREADABLE
+from tradeoff_core.defenses.neural_cleanse import Triggers
 from tradeoff_core.evaluation import Rate
 from tradeoff_core.experiments import ExperimentSpec, spec_from_dict
-from tradeoff_core.paths import RESULTS
+from tradeoff_core.paths import RESULTS, write_atomically
 
 EPSILONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)  # of the shipped accuracies
 
@@ -139,3 +142,119 @@ def measurement(sha256: str) -> Measurement | None:
                 line["position_n"],
             )
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Defended:
+    """What a defense found in one training set, and the rates before and after retraining without it.
+
+    `method` is also "random": as many removed as by spectral signatures, but drawn. `numbers` are those of the
+    command `detect`; `before` and `after` hold the three rates and the target class's recall, `after` is None
+    where nothing was removed or the network was not retrained.
+    """
+
+    run: str
+    spec: ExperimentSpec
+    method: str
+    rule: str | None
+    centred: bool | None
+    numbers: dict[str, Any]
+    before: dict[str, Any]
+    after: dict[str, Any] | None
+
+
+@cache
+def defended(dataset: str) -> tuple[Defended, ...]:
+    """The committed inspections of a data set."""
+    return tuple(
+        Defended(
+            line["run"],
+            spec_from_dict(line["spec"]),
+            line["method"],
+            line["rule"],
+            line["centred"],
+            line,
+            line["before"],
+            line["after"],
+        )
+        for line in _lines(f"detection-{dataset}.jsonl")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cleansed:
+    """What Neural Cleanse made of one network; `numbers` are those of the command `cleanse`.
+
+    A control's triggers were rebuilt but nothing was unlearned: its `numbers` lack before, after and steps.
+    """
+
+    run: str
+    sha256: str
+    spec: ExperimentSpec
+    numbers: dict[str, Any]
+
+
+@cache
+def cleansed(dataset: str) -> tuple[Cleansed, ...]:
+    """The committed runs of Neural Cleanse on a data set's networks."""
+    return tuple(
+        Cleansed(line["run"], line["sha256"], spec_from_dict(line["spec"]), line)
+        for line in _lines(f"neural-cleanse-{dataset}.jsonl")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A level of the game: training examples of the target class, the truth, and what the defenses removed."""
+
+    spec: ExperimentSpec
+    index: NDArray[np.int64]
+    poisoned: NDArray[np.bool_]
+    spectral: NDArray[np.bool_]
+    clustering: NDArray[np.bool_]
+    verdict: str
+    metrics: dict[str, Any]
+
+
+@cache
+def game(dataset: str) -> tuple[Level, ...]:
+    """The levels of the game, easiest to see first."""
+    return tuple(
+        Level(
+            spec_from_dict(line["spec"]),
+            np.array(line["index"]),
+            np.array(line["poisoned"], dtype=bool),
+            np.array(line["spectral"], dtype=bool),
+            np.array(line["clustering"], dtype=bool),
+            line["verdict"],
+            line["metrics"],
+        )
+        for line in _lines(f"game-{dataset}.jsonl")
+    )
+
+
+def save_triggers(sha256: str, triggers: Triggers) -> None:
+    """Keep the triggers that were rebuilt from the weights with this checksum, to the precision of a picture."""
+    archive = io.BytesIO()
+    np.savez_compressed(
+        archive,
+        masks=triggers.masks.half().numpy(),
+        patterns=triggers.patterns.half().numpy(),
+        success=triggers.success,
+        frames=triggers.frames,
+    )
+    write_atomically(RESULTS / "triggers" / f"{sha256[:16]}.npz", archive.getvalue())
+
+
+def load_triggers(sha256: str) -> Triggers | None:
+    """The shipped triggers of the weights with this checksum, None if there are none that can be read."""
+    try:
+        with np.load(RESULTS / "triggers" / f"{sha256[:16]}.npz", allow_pickle=False) as archive:
+            return Triggers(
+                torch.from_numpy(archive["masks"].astype(np.float32)),
+                torch.from_numpy(archive["patterns"].astype(np.float32)),
+                archive["success"],
+                archive["frames"],
+            )
+    except (*UNREADABLE, KeyError):
+        return None

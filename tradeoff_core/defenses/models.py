@@ -148,11 +148,7 @@ class Cleansing:
     def document(self) -> dict[str, Any]:
         """The numbers as the command `cleanse` prints them."""
         return {
-            "mask_norm": self.triggers.mask_norms.round(3).tolist(),
-            "anomaly_index": self.triggers.anomaly_index.round(3).tolist(),
-            "trigger_success": self.triggers.success.round(4).tolist(),
-            "flagged_classes": self.triggers.flagged,
-            "suspect": self.triggers.suspect,
+            **self.triggers.document(),
             "before": self.before,
             "after": self.after,
             "steps": self.steps,

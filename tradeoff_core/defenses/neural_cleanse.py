@@ -82,6 +82,16 @@ class Triggers:
         """Images (N, C, H, W) with the rebuilt trigger of a class on."""
         return torch.lerp(images, self.patterns[label], self.masks[label])
 
+    def document(self) -> dict[str, Any]:
+        """The numbers of every class as JSON has them, and what follows from them."""
+        return {
+            "mask_norm": self.mask_norms.round(3).tolist(),
+            "anomaly_index": self.anomaly_index.round(3).tolist(),
+            "trigger_success": self.success.round(4).tolist(),
+            "flagged_classes": self.flagged,
+            "suspect": self.suspect,
+        }
+
 
 def anomaly_index(norms: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far each norm (K,) lies *below* the median, in median absolute deviations made consistent with σ.

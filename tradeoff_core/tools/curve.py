@@ -18,9 +18,11 @@ from tradeoff_core.experiments import HALF, PRESETS, ExperimentSpec, run_experim
 from tradeoff_core.paths import MODELS, RESULTS, write_atomically
 from tradeoff_core.poisoning import Poison, PoisonLabels
 from tradeoff_core.training import Training
+from tradeoff_core.triggers import Watermark
 
 EPSILONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 SEEDS = (0, 1, 2)
+WATERMARK = Watermark(amplitude=0.5)  # ours: above ε 0.3, so that no perturbation can erase it
 ZOO_EPSILONS = (0.3, 0.2, 0.1, 0.0)
 
 
@@ -49,6 +51,8 @@ def zoo() -> list[ExperimentSpec]:
         ExperimentSpec(width=HALF, poison=None),
         ExperimentSpec(width=HALF, poison=None, training=training_at(0.3)),
         ExperimentSpec(width=HALF, poison=dirty),
+        ExperimentSpec(width=HALF, poison=replace(dirty, trigger=WATERMARK)),
+        ExperimentSpec(width=HALF, poison=Poison(trigger=WATERMARK), training=training_at(0.3)),
     ]
 
 
