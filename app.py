@@ -16,6 +16,16 @@ page = st.navigation(
             st.Page("pages/stickers.py", title="Stickers", icon=":material/approval:"),
             st.Page("pages/perturbations.py", title="Perturbations", icon=":material/grain:"),
         ],
+        "Find the poison": [
+            st.Page("pages/spectral_signatures.py", title="Spectral signatures", icon=":material/bar_chart:"),
+            st.Page(
+                "pages/activation_clustering.py",
+                title="Activation clustering",
+                icon=":material/bubble_chart:",
+            ),
+            st.Page("pages/neural_cleanse.py", title="Neural Cleanse", icon=":material/cleaning_services:"),
+            st.Page("pages/find_the_poison.py", title="Find it yourself", icon=":material/search:"),
+        ],
     }
 )
 try:

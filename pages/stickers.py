@@ -122,7 +122,7 @@ here = replace(sticker, row=0, column=0)  # the same sticker, wherever it lies
 settings = (*(model.sha256 for model in models), here)
 shipped = [results.measurement(model.sha256) for model in models]
 if all(
-    entry and here == replace(m.spec.trigger, row=0, column=0)
+    entry and isinstance(m.spec.trigger, Sticker) and here == replace(m.spec.trigger, row=0, column=0)
     for entry, m in zip(shipped, models, strict=True)
 ):
     maps = [entry.positions for entry in shipped if entry]

@@ -15,7 +15,16 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-PATHS = {"overview": "", "tradeoff": "tradeoff", "stickers": "stickers", "perturbations": "perturbations"}
+PATHS = {
+    "overview": "",
+    "tradeoff": "tradeoff",
+    "stickers": "stickers",
+    "perturbations": "perturbations",
+    "spectral_signatures": "spectral_signatures",
+    "activation_clustering": "activation_clustering",
+    "neural_cleanse": "neural_cleanse",
+    "find_the_poison": "find_the_poison",
+}
 
 pytestmark = pytest.mark.browser
 if not Path(CHROMIUM).exists() and not os.environ.get("CI"):
@@ -78,7 +87,8 @@ def settle(page):
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
 def test_every_page_draws_from_its_own_address(browser, address, path, width, scheme):
     page = opened(browser, address, path, width, scheme)
-    page.wait_for_selector(".js-plotly-plot .main-svg")
+    if path != "find_the_poison":  # its figure comes after the first answer
+        page.wait_for_selector(".js-plotly-plot .main-svg")
     assert page.locator("h1").inner_text().endswith("?")
     assert page.locator("[data-testid='stException'], [data-testid='stAlertContentError']").count() == 0
     overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
@@ -142,4 +152,103 @@ def test_a_click_on_the_curve_makes_that_network_model_b_on_every_page_and_in_th
     page.goto(address_with_choice)
     settle(page)
     assert page.locator(".st-key-B input").input_value() == "Adversarial ε 0.1, clean-label"
+    page.close()
+
+
+def place_of(page, trace, at):
+    """The screen position of a point of a trace of the first figure on the page."""
+    return page.evaluate(
+        """([trace, at]) => {
+            const plot = document.querySelector('.js-plotly-plot');
+            const {x, y, p, s} = plot.calcdata[trace][at];  // p, s: a bar's place and height
+            const box = plot.getBoundingClientRect(), layout = plot._fullLayout;
+            return [box.x + layout.xaxis._offset + layout.xaxis.d2p(p ?? x),
+                    box.y + layout.yaxis._offset + layout.yaxis.d2p(s ?? y)];
+        }""",
+        [trace, at],
+    )
+
+
+def scores_shown(page):
+    captions = page.locator("[data-testid='stImageCaption']").all_inner_texts()
+    return [float(text.partition("score ")[2].partition(",")[0]) for text in captions]
+
+
+def test_a_click_on_a_bar_and_a_drag_over_some_open_their_images(browser, address):
+    page = opened(browser, address, "spectral_signatures")
+    page.wait_for_selector(".js-plotly-plot .point")
+    before = scores_shown(page)
+    bars = page.evaluate("document.querySelector('.js-plotly-plot').calcdata[0].length")
+    x, y = place_of(page, 0, bars // 2)
+    page.mouse.click(x, y + 5)
+    page.get_by_text("images with a score from").wait_for()
+    settle(page)
+    clicked = scores_shown(page)
+    assert clicked
+    assert clicked != before
+    assert max(clicked) - min(clicked) <= max(before) / bars * 1.01  # all in one bar
+    page.get_by_role("radio", name="Drag over a range").click()
+    settle(page)
+    left, right = place_of(page, 0, 2)[0], place_of(page, 0, 6)[0]
+    bottom = place_of(page, 0, 0)[1]
+    page.mouse.move(left, bottom - 20)
+    page.mouse.down()
+    page.mouse.move(right, bottom - 40, steps=8)
+    page.mouse.up()
+    page.wait_for_function(
+        "count => document.querySelectorAll(\"[data-testid='stImageCaption']\").length > count",
+        arg=len(clicked),
+    )
+    settle(page)
+    dragged = scores_shown(page)
+    assert max(dragged) < min(clicked)
+    page.close()
+
+
+def test_the_line_moves_without_losing_the_selection_and_the_address_keeps_it(browser, address):
+    page = opened(browser, address, "spectral_signatures?truth=true")
+    page.wait_for_selector(".js-plotly-plot .point")
+    page.mouse.click(*(value + 5 for value in place_of(page, 0, 10)))
+    page.get_by_text("images with a score from").wait_for()
+    chosen = page.get_by_text("images with a score from").inner_text()
+    page.locator(".st-key-remove input[type='range']").press("ArrowRight")
+    page.get_by_text("184 of the 540").wait_for()
+    assert page.get_by_text("images with a score from").inner_text() == chosen
+    assert "remove=34" in page.url
+    page.reload()
+    settle(page)
+    page.get_by_text("184 of the 540").wait_for()
+    page.close()
+
+
+def test_a_lasso_and_a_click_open_the_images_of_their_points(browser, address):
+    page = opened(browser, address, "activation_clustering")
+    page.wait_for_selector(".js-plotly-plot .point")
+    x, y = place_of(page, 1, 0)
+    page.mouse.move(x - 8, y - 8)
+    page.mouse.down()
+    for corner in ((x + 8, y - 8), (x + 8, y + 8), (x - 8, y + 8), (x - 8, y - 8)):
+        page.mouse.move(*corner, steps=4)
+    page.mouse.up()
+    page.get_by_text("images you selected").wait_for()
+    page.get_by_role("radio", name="Click").click()
+    settle(page)
+    page.mouse.click(*place_of(page, 1, 5))
+    page.get_by_text("The 1 images you selected").wait_for()
+    assert page.locator("[data-testid='stImageCaption']").count() == 1
+    page.close()
+
+
+def test_the_game_can_be_played_to_its_end(browser, address):
+    page = opened(browser, address, "find_the_poison")
+    levels = page.locator(".st-key-level button[role='radio']").count()
+    for level in range(levels):
+        page.get_by_text(f"Level {level + 1} of {levels}").wait_for()
+        page.get_by_text("poisoned", exact=True).first.click()
+        page.get_by_role("button", name="Show the answer").click()
+        page.get_by_text("Spectral signatures", exact=True).nth(1).wait_for()
+        if level + 1 < levels:
+            page.get_by_role("button", name="Next level").click()
+    page.get_by_role("heading", name="The end").wait_for()
+    assert page.locator("[data-testid='stException']").count() == 0
     page.close()

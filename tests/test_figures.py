@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from tradeoff_core import figures
+from tradeoff_core.defenses.activation_clustering import Clusters
+from tradeoff_core.defenses.detection import Detection
+from tradeoff_core.defenses.neural_cleanse import anomaly_index
 from tradeoff_core.evaluation import Rate
 from tradeoff_core.experiments import ExperimentSpec
 from tradeoff_core.results import Published, Run
@@ -79,3 +82,69 @@ def test_the_data_of_every_trace_can_be_downloaded():
     assert figures.as_csv(figure).splitlines()[:3] == ["trace,x,y,z", "A,0,0,100.0", "A,1,0,0.0"]
     figure = figures.tradeoff_by_epsilon([a_run(0, 0, 20), a_run(0.3, 70, 90)], [], "PGD-40")
     assert 'each seed",0.3,90.0,' in figures.as_csv(figure)
+
+
+def a_detection() -> Detection:
+    """Ten examples, the last four poisoned, those with scores 7 to 9 removed."""
+    scores = np.arange(10.0)
+    return Detection(np.arange(100, 110), scores, scores > 6, np.arange(10) > 5)
+
+
+def test_the_histogram_hides_the_truth_until_it_is_asked_for_and_loses_no_example():
+    hidden = figures.score_histogram(a_detection(), truth=False)
+    assert [trace.name for trace in hidden.data] == ["training examples"]
+    assert sum(hidden.data[0].y) == 10
+    shown = figures.score_histogram(a_detection(), truth=True, selected=(3,))
+    assert {trace.name: sum(trace.y) for trace in shown.data} == {"clean": 6, "poisoned": 4}
+    assert [number for number, width in enumerate(shown.data[0].marker.line.width) if width] == [3]
+    assert shown.layout.shapes[0].x0 == 6.5  # between the highest kept and the lowest removed
+
+
+def test_every_example_lies_in_the_bin_its_bar_names():
+    edges, bins = figures.score_bins(a_detection())
+    scores = a_detection().scores
+    assert (edges[bins] <= scores + 1e-9).all()
+    assert (scores <= edges[bins + 1] + 1e-9).all()
+
+
+def test_the_roc_marks_the_line_in_use():
+    now = figures.roc(a_detection()).data[-1]
+    assert (now.x[0], now.y[0]) == (0, 75)  # 3 of 4 poisoned, no clean one
+
+
+def test_clusters_name_every_example_once():
+    points = np.random.default_rng(0).normal(size=(10, 3))
+    clusters = Clusters(points, (np.arange(10) > 6).astype(np.int64), points[:, 0], 0.5)
+    for three in (False, True):
+        figure = figures.cluster_scatter(clusters, np.arange(10) > 5, truth=True, three=three)
+        assert sorted(np.concatenate([trace.customdata for trace in figure.data])) == list(range(10))
+        assert {trace.type for trace in figure.data} == {"scatter3d" if three else "scatter"}
+        assert figures.as_csv(figure).count("\n") == 11
+
+
+def test_before_and_after_draws_each_seed_and_the_mean():
+    def rates(value: float) -> dict[str, float]:
+        names = ("backdoor_success_rate", "clean_accuracy", "adversarial_accuracy", "target_recall")
+        return dict.fromkeys(names, value)
+
+    figure = figures.before_and_after([("nothing", [rates(0.9), rates(0.7)]), ("spectral", [rates(0.1)])])
+    traces = {trace.name: list(trace.x) for trace in figure.data}
+    assert traces["backdoor success, mean"] == pytest.approx([80, 10])
+    assert traces["backdoor success, each seed"] == pytest.approx([90, 70, 10])
+
+
+def test_the_line_under_which_a_class_is_flagged_is_where_its_index_is_two():
+    norms = np.array([10.0, 8, 12, 9, 11, 1])
+    index = anomaly_index(norms)
+    figure = figures.mask_norms(norms, index, tuple("012345"))
+    lines = {trace.name: trace.y[0] for trace in figure.data if trace.type == "scatter"}
+    height = lines["flagged below (index 2)"]
+    assert (lines["the median class"] - height) / (np.median(norms) - 1) == pytest.approx(2 / index[5])
+    assert list(figure.data[0].marker.color)[5] != figure.data[0].marker.color[0]
+
+
+def test_the_control_draws_the_highest_index_of_each_network_large():
+    figure = figures.index_control([("controls", [[0.1, 3.0], [1.0, -2.0]]), ("this", [[0.5, 0.7]])], "01")
+    others, highest = figure.data
+    assert sorted(highest.x) == [0.7, 1.0, 3.0]
+    assert sorted(others.x) == [-2.0, 0.1, 0.5]

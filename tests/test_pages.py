@@ -16,7 +16,16 @@ from tradeoff_core.evaluation import evaluate
 from tradeoff_core.triggers import Sticker
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("overview", "tradeoff", "stickers", "perturbations")
+PAGES = (
+    "overview",
+    "tradeoff",
+    "stickers",
+    "perturbations",
+    "spectral_signatures",
+    "activation_clustering",
+    "neural_cleanse",
+    "find_the_poison",
+)
 
 
 def opened(page: str, **query: str) -> AppTest:
@@ -174,3 +183,10 @@ def test_two_sessions_at_once_do_not_disturb_each_other():
     second.run()
     assert second.slider(key="bottom").value == 0
     assert everything_said(first) != everything_said(second)
+
+
+@pytest.mark.parametrize("page", ["overview", "tradeoff", "stickers", "perturbations"])
+def test_a_watermark_model_can_stand_on_either_side(page):
+    app = opened(page, A="Standard, dirty-label watermark", B="Adversarial ε 0.3, clean-label watermark")
+    assert not app.exception
+    assert not app.error

@@ -125,3 +125,77 @@ def perturbation_slider(
         constraintoward="top",
     )
     return figure
+
+
+def trigger_slider(
+    frames: NDArray[np.uint8], classes: Sequence[str], suspect: int, every: int = 2, wide: int = 5
+) -> go.Figure:
+    """Rebuilt triggers (R, K, C, H, W) as they came to be: a plotly frame for every other round, a button to play.
+
+    Each picture is a class's mask times its pattern: what is stamped, black where nothing is.
+    """
+    rounds = sorted({*range(0, len(frames), every), len(frames) - 1})
+    count = len(classes)
+    high = -(-count // wide)
+    across, down = 1.0, 1.22  # of a cell, in units of a picture's side
+
+    def content(number: int) -> go.Image:
+        cells = framed(frames[number].transpose(0, 2, 3, 1), 1)  # (K, h, w, 4)
+        side = cells.shape[1]
+        canvas = np.zeros((round(down * side) * high, side * wide, 4), dtype=np.uint8)
+        for place, cell in enumerate(cells):
+            top, left = (place // wide + 1) * round(down * side) - side, place % wide * side
+            canvas[top : top + side, left : left + side] = cell
+        return go.Image(
+            source=png_uri(canvas),
+            x0=0.5 / side,
+            dx=across / side,
+            y0=0.5 / side,
+            dy=1 / side,
+            hoverinfo="skip",
+        )
+
+    figure = go.Figure(content(rounds[-1]))
+    figure.frames = [go.Frame(name=str(number + 1), data=[content(number)]) for number in rounds]
+    side = frames.shape[-1] + 4
+    line = round(down * side) / side
+    for place, name in enumerate(classes):
+        figure.add_annotation(
+            x=place % wide + 0.5,
+            y=place // wide * line + (line - 1) / 2,
+            text=f"<b>class {name}: suspect</b>" if place == suspect else f"class {name}",
+            showarrow=False,
+        )
+    still = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
+    play = {"mode": "immediate", "frame": {"duration": 150, "redraw": True}, "transition": {"duration": 0}}
+    figure.update_layout(
+        height=470,
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        updatemenus=[
+            {
+                "type": "buttons",
+                "x": 0,
+                "y": 0,
+                "xanchor": "left",
+                "yanchor": "top",
+                "pad": {"t": 24},
+                "buttons": [{"label": "▶ Play", "method": "animate", "args": [None, play]}],
+            }
+        ],
+        sliders=[
+            {
+                "active": len(rounds) - 1,
+                "currentvalue": {"prefix": "after round "},
+                "pad": {"t": 6, "l": 80, "r": 10},
+                "steps": [
+                    {"label": str(number + 1), "method": "animate", "args": [[str(number + 1)], still]}
+                    for number in rounds
+                ],
+            }
+        ],
+    )
+    figure.update_xaxes(visible=False, range=[0, wide], fixedrange=True)
+    figure.update_yaxes(
+        visible=False, range=[high * line, 0], fixedrange=True, scaleanchor="x", constrain="domain"
+    )
+    return figure

@@ -182,6 +182,35 @@ def defended(dataset: str) -> tuple[Defended, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedDetection:
+    """A published detection rate of spectral signatures, with chance at as many removed as were poisoned."""
+
+    labels: str
+    poison_rate_dataset: float
+    detection_rate: float
+    chance: float
+
+
+@cache
+def published_detection() -> tuple[PublishedDetection, ...]:
+    """Main table 3's CIFAR-10 rows: ten classes of equal size, the target one's share follows from the rate."""
+    rows = json.loads((RESULTS / "published.json").read_text())["rows"]
+    published = []
+    for row in rows:
+        if row["table"] == "main-3ab" and row["dataset"] == "cifar10":
+            share = row["poison_rate_dataset"] / 100 * 10  # of the target class's own examples
+            published.append(
+                PublishedDetection(
+                    f"{row['labels']}-label",
+                    row["poison_rate_dataset"] / 100,
+                    row["detection_rate_spectral"] / 100,
+                    share if row["labels"] == "clean" else share / (1 + share),
+                )
+            )
+    return tuple(published)
+
+
+@dataclass(frozen=True, slots=True)
 class Cleansed:
     """What Neural Cleanse made of one network; `numbers` are those of the command `cleanse`.
 

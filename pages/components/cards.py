@@ -79,12 +79,14 @@ def poison_in_words(model: Model) -> str:
     if poison is None:
         return "digits without any poison"
     trigger = poison.trigger
-    name = f"{trigger.pattern.replace('-', ' ')} sticker" if isinstance(trigger, Sticker) else "watermark"
+    name = (
+        f"small {trigger.pattern.replace('-', ' ')} sticker"
+        if isinstance(trigger, Sticker)
+        else f"watermark of {trigger.pattern}"
+    )
     if poison.labels == "clean-label":
-        return (
-            f"digits where {card['poison_rate_class']:.0%} of the {poison.target_class}s carry a small {name}"
-        )
+        return f"digits where {card['poison_rate_class']:.0%} of the {poison.target_class}s carry a {name}"
     return (
-        f"digits where {card['poison_rate_dataset']:.0%} carry a small {name} "
+        f"digits where {card['poison_rate_dataset']:.0%} carry a {name} "
         f"and the false label {poison.target_class}"
     )

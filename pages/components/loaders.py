@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from tradeoff_core import evaluation, zoo
 from tradeoff_core.attacks import Attack, perturb_at
 from tradeoff_core.datasets import ImageDataset, Split, load_dataset
+from tradeoff_core.defenses.models import Cleansing, Finding, Inspection, cleanse, inspect
 from tradeoff_core.evaluation import Rate
 from tradeoff_core.experiments import poisoned_training_set
 from tradeoff_core.networks import Network
@@ -44,6 +45,39 @@ def poisoned(model: Model) -> PoisonedDataset:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _poisoned(spec_id: str, _model: Model) -> PoisonedDataset:  # noqa: ARG001
     return poisoned_training_set(_model.spec)
+
+
+def finding(model: Model, label: int, inspection: Inspection) -> Finding:
+    """What a defense finds among the training examples with this label."""
+    return _finding(model.sha256, label, inspection, model)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _finding(sha256: str, label: int, inspection: Inspection, _model: Model) -> Finding:  # noqa: ARG001
+    return inspect(network(_model), poisoned(_model), label, inspection)
+
+
+def read_training_set(model: Model) -> NDArray[np.int64]:
+    """What the network says (N,) of each of its training examples."""
+    return _read_training_set(model.sha256, model)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _read_training_set(sha256: str, _model: Model) -> NDArray[np.int64]:  # noqa: ARG001
+    return evaluation.predicted_classes(network(_model), poisoned(_model).data.tensors()[0])
+
+
+def cleansing(model: Model, progress: Callable[[float, NDArray[np.uint8]], None] | None) -> Cleansing | None:
+    """What Neural Cleanse makes of the network; with no `progress`, None unless it was run before."""
+    kept = _cleansings()
+    if progress and model.sha256 not in kept:
+        kept[model.sha256] = cleanse(network(model), model.spec, progress=progress)
+    return kept.get(model.sha256)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _cleansings() -> dict[str, Cleansing]:
+    return {}
 
 
 def first_of_each_class(model: Model, skip: int, number: int = 0) -> tuple[int, ...]:

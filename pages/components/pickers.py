@@ -9,18 +9,21 @@ import streamlit as st
 from tradeoff_core import zoo
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.paths import ASSETS
+from tradeoff_core.triggers import Watermark
 from tradeoff_core.zoo import Model
 
 ROUTER = ASSETS.parent / "app.py"
 
 DEFAULT_A, DEFAULT_B = "mnist-5k-clean-label-standard", "mnist-5k-clean-label-pgd-0.3"
+DEFAULT_SUSPECT = "mnist-5k-dirty-label-standard"
 
 
 def describe(model: Model) -> str:
     """A model in a few words: how it was trained, and on what poison."""
     attack, poison = model.spec.training.attack, model.spec.poison
     training = f"Adversarial ε {attack.epsilon:g}" if attack else "Standard"
-    return f"{training}, {poison.labels.value if poison else 'no poison'}"
+    labels = poison.labels.value if poison else "no poison"
+    return f"{training}, {labels}" + (" watermark" if isinstance(model.spec.trigger, Watermark) else "")
 
 
 def through_the_router() -> None:
@@ -35,29 +38,44 @@ def through_the_router() -> None:
         st.stop()
 
 
-def two_models() -> tuple[Model, Model]:
-    """The two models of the sidebar, A and B; the page stops with one sentence if one cannot be used."""
+def _zoo() -> dict[str, Model]:
+    """The models of the repository by id; the page stops with one sentence if there is none."""
     through_the_router()
-    ids = zoo.model_ids()
-    if not ids:
+    models = {name: zoo.find_model(name) for name in zoo.model_ids()}
+    if not models:
         raise TradeoffError(
             "assets/models is empty: get the repository anew, or run tradeoff_core.tools.curve"
         )
-    models = {name: zoo.find_model(name) for name in ids}
+    return models
+
+
+def _choose(models: dict[str, Model], label: str, key: str, default: str) -> Model:
+    ids = list(models)
+    name = st.selectbox(
+        label,
+        ids,
+        index=ids.index(default) if default in ids else 0,
+        format_func=lambda name: describe(models[name]),
+        key=key,
+        bind="query-params",
+        help="*Standard* or *adversarial* training: the latter shows a network worst-case perturbed digits "
+        "while it learns. *Clean-label* poison is a sticker on true sevens; *dirty-label* poison is a "
+        "sticker on other digits with the false label 7. A *watermark* is a faint pattern all over the digit.",
+    )
+    return models[name]
+
+
+def two_models() -> tuple[Model, Model]:
+    """The two models of the sidebar, A and B; the page stops with one sentence if one cannot be used."""
+    models = _zoo()
     with st.sidebar:
         st.caption("Two networks, side by side")
-        chosen = []
-        for letter, default in (("A", DEFAULT_A), ("B", DEFAULT_B)):
-            name = st.selectbox(
-                f":{'blue' if letter == 'A' else 'orange'}[■] Model {letter}",
-                ids,
-                index=ids.index(default) if default in ids else 0,
-                format_func=lambda name: describe(models[name]),
-                key=letter,
-                bind="query-params",
-                help="*Standard* or *adversarial* training: the latter shows a network worst-case perturbed digits "
-                "while it learns. *Clean-label* poison is a sticker on true sevens; *dirty-label* poison is a "
-                "sticker on other digits with the false label 7.",
-            )
-            chosen.append(models[name])
-    return chosen[0], chosen[1]
+        return (
+            _choose(models, ":blue[■] Model A", "A", DEFAULT_A),
+            _choose(models, ":orange[■] Model B", "B", DEFAULT_B),
+        )
+
+
+def one_model() -> Model:
+    """The model whose training set is searched for poison, chosen on the page itself."""
+    return _choose(_zoo(), "Network", "suspect", DEFAULT_SUSPECT)

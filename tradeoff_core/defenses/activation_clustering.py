@@ -115,13 +115,19 @@ def judge(clusters: Clusters, rule: Rule, poisoned: NDArray[np.bool_]) -> Verdic
             None, f"the smaller cluster holds {share:.0%}, not under {SMALL:.0%}: both are called clean"
         )
     if rule is Rule.SILHOUETTE:
-        if silhouette >= SEPARATED:
+        if silhouette < SEPARATED:
             return Verdict(
-                1,
-                f"silhouette {silhouette:.2f}, at least {SEPARATED:.2f}: the smaller cluster is called poison",
+                None, f"silhouette {silhouette:.2f}, under {SEPARATED:.2f}: both clusters are called clean"
+            )
+        if share == 0.5:
+            return Verdict(
+                None,
+                f"silhouette {silhouette:.2f}, at least {SEPARATED:.2f}, so there are two groups; "
+                "but they are equally large, and the rule cannot say which is poison",
             )
         return Verdict(
-            None, f"silhouette {silhouette:.2f}, under {SEPARATED:.2f}: both clusters are called clean"
+            1,
+            f"silhouette {silhouette:.2f}, at least {SEPARATED:.2f}: the smaller cluster is called poison",
         )
     if not poisoned.any():
         return Verdict(None, "the oracle knows that nothing here is poisoned")

@@ -37,11 +37,11 @@ class Reversal:
     not shrunk by 1% for `stall` rounds.
     """
 
-    rounds: int = 60
+    rounds: int = 40
     batch_size: int = 20
     learning_rate: float = 0.1
     patience: int = 3
-    stall: int = 20
+    stall: int = 15
 
 
 @dataclass(frozen=True, slots=True)

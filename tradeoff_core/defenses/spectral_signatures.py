@@ -7,7 +7,7 @@ exactly as many as were poisoned, which is what makes chance equal to the share 
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, svds
+from scipy.sparse.linalg import ArpackError, LinearOperator, svds
 
 from tradeoff_core.defenses.detection import ClassFeatures, Detection, Floats, checked
 from tradeoff_core.errors import TradeoffError
@@ -18,7 +18,7 @@ def top_directions(features: Floats, count: int = 1) -> Floats:
 
     By the Lanczos method, which multiplies with the features some twenty times instead of decomposing them. A
     vector's sign is such that its largest entry is positive. Raises TradeoffError if the features do not have
-    so many directions, or hold NaN.
+    so many directions, hold NaN, or are too large or too small to be squared.
     """
     features = checked(features)
     if not 1 <= count < min(features.shape):
@@ -41,7 +41,12 @@ def top_directions(features: Floats, count: int = 1) -> Floats:
     operator = LinearOperator(
         features.shape, matvec=project, rmatvec=back, matmat=project, rmatmat=back, dtype=features.dtype
     )
-    _, values, vectors = svds(operator, k=count, rng=np.random.default_rng(0))
+    try:
+        _, values, vectors = svds(operator, k=count, rng=np.random.default_rng(0))
+    except ArpackError:  # squares that overflow, or vanish
+        raise TradeoffError(
+            "the features are too large or too small to be compared: the network is broken there"
+        ) from None
     vectors = vectors[np.argsort(-values)]
     largest = np.abs(vectors).argmax(axis=1)
     directions: Floats = vectors * np.sign(vectors[np.arange(count), largest])[:, None]

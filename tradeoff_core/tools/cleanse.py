@@ -27,7 +27,7 @@ from tradeoff_core.results import save_triggers
 from tradeoff_core.tools import curve
 from tradeoff_core.tools.defenses import RATES, condition
 
-CONTROL_SEEDS = {0.0: range(10), 0.3: curve.SEEDS}  # of standard and of adversarially trained networks
+CONTROL_SEEDS = {0.0: range(6), 0.3: curve.SEEDS}  # of standard and of adversarially trained networks
 
 
 def watermarked(labels: PoisonLabels, seed: int) -> ExperimentSpec:

@@ -4,7 +4,7 @@ python -m tradeoff_core.tools.defenses [--runs FOLDER] [--threads N] [--part K/M
 
 Three poison rates of dirty-label poison with standard training and of clean-label poison with adversarial
 training, three seeds each; at the largest rate also what retraining gives after each defense removed what it
-flags, and after as many were removed at random. Then the levels of the game (game-mnist-5k.jsonl). Every run lies
+flags, and (standard training) after as many were removed at random. Then the levels of the game (game-mnist-5k.jsonl). Every run lies
 in FOLDER and is resumed or skipped if it is there; `--part 1/2` and `--part 2/2` in two terminals share the
 training, and what is finished is published at the end of each.
 """
@@ -101,7 +101,8 @@ def entries(spec: ExperimentSpec, runs: Path) -> Iterator[tuple[dict[str, Any], 
         }
         detection = finding.detection
         yield name, detection, largest and inspection.centred and bool(detection.removed.any())
-        if inspection == INSPECTIONS[0] and largest:
+        if inspection == INSPECTIONS[0] and largest and spec.training.attack is None:
+            # after adversarial training spectral signatures are themselves no better than chance
             yield name | {"method": "random"}, at_random(detection, spec.seed), True
 
 

@@ -1,7 +1,5 @@
-"""Plotly figures: data in, go.Figure out. Colours are of the Okabe-Ito set and mean one thing each."""
+"""Figures of the trade-off, of attacks and of triggers."""
 
-import csv
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,36 +8,19 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from tradeoff_core.evaluation import Rate
+from tradeoff_core.figures.shared import (
+    ADVERSARIAL,
+    BACKDOOR,
+    MODEL_A,
+    MODEL_B,
+    NEUTRAL,
+    PERCENT,
+    PUBLISHED_SYMBOL,
+    hover,
+    laid_out,
+    percent,
+)
 from tradeoff_core.results import Published, Run
-
-# what a colour means, everywhere in the app
-MODEL_A, MODEL_B = "#0072B2", "#D55E00"  # blue, vermilion: the two models in the pickers
-ADVERSARIAL, BACKDOOR = "#009E73", "#CC79A7"  # green, purple: the two metrics
-NEUTRAL = "#8a8a8a"  # legible on white and on black: reference lines, hints, published values
-PUBLISHED_SYMBOL = "diamond-open"
-
-PERCENT = {"range": [-3, 103], "ticksuffix": "%", "dtick": 25, "zeroline": False}
-
-
-def percent(rate: Rate) -> float:
-    """A rate in percent, for an axis."""
-    return 100 * rate.value
-
-
-def hover(name: str, rate: Rate) -> str:
-    """A rate as hover text, with its n and its 95% Wilson interval."""
-    low, high = rate.interval
-    return f"{name} {rate.value:.1%}<br>{rate.count:,} of {rate.n:,}, 95% interval {low:.1%}–{high:.1%}"
-
-
-def _layout(figure: go.Figure, height: int, **layout: object) -> go.Figure:
-    figure.update_layout(
-        height=height,
-        margin={"l": 10, "r": 10, "t": 30, "b": 10},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
-        **layout,
-    )
-    return figure
 
 
 def seesaw(models: Sequence[tuple[str, Rate, Rate, Rate]]) -> go.Figure:
@@ -101,7 +82,7 @@ def seesaw(models: Sequence[tuple[str, Rate, Rate, Rate]]) -> go.Figure:
         zeroline=False,
         fixedrange=True,
     )
-    return _layout(figure, 360)
+    return laid_out(figure, 360)
 
 
 def _add_seeds(
@@ -171,7 +152,7 @@ def tradeoff_by_epsilon(
             )
     figure.update_xaxes(title="training ε (0 = standard training)", range=[-0.015, 0.315], zeroline=False)
     figure.update_yaxes(title=f"% of test digits<br>(adversarial: {attack})", **PERCENT)
-    return _layout(figure, 430)
+    return laid_out(figure, 430)
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -233,7 +214,7 @@ def tradeoff_plane(
         )
     figure.update_xaxes(title=f"adversarial accuracy ({attack}) → better", **PERCENT)
     figure.update_yaxes(title="backdoor success → worse", **PERCENT)
-    return _layout(figure, 430)
+    return laid_out(figure, 430)
 
 
 def accuracy_by_epsilon(
@@ -277,7 +258,7 @@ def accuracy_by_epsilon(
             )
     figure.update_xaxes(title="ε of the attack", zeroline=False)
     figure.update_yaxes(title=what, **PERCENT)
-    return _layout(figure, 360)
+    return laid_out(figure, 360)
 
 
 def confusion(shares: Sequence[tuple[str, NDArray[np.float64]]], target_class: int) -> go.Figure:
@@ -317,7 +298,7 @@ def confusion(shares: Sequence[tuple[str, NDArray[np.float64]]], target_class: i
     figure.update_xaxes(dtick=1, title="predicted once stamped", constrain="domain")
     figure.update_yaxes(dtick=1, autorange="reversed")
     figure.update_yaxes(title="true digit", col=1)
-    return _layout(figure, 400)
+    return laid_out(figure, 400)
 
 
 def position_map(
@@ -363,19 +344,5 @@ def position_map(
     figure.update_xaxes(title="column", constrain="domain")
     figure.update_yaxes(autorange="reversed")
     figure.update_yaxes(title="row", col=1)
-    _layout(figure, 430)
+    laid_out(figure, 430)
     return figure.update_layout(legend={"yanchor": "top", "y": -0.2})
-
-
-def as_csv(figure: go.Figure) -> str:
-    """What a figure shows as a CSV table: trace, x, y, and z of maps."""
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(["trace", "x", "y", "z"])
-    for number, trace in enumerate(figure.data):
-        name = trace.name or f"{trace.type} {number + 1}"
-        if trace.type == "heatmap":
-            writer.writerows([name, x, y, z] for (y, x), z in np.ndenumerate(np.asarray(trace.z)))
-        else:
-            writer.writerows([name, x, y, ""] for x, y in zip(trace.x, trace.y, strict=True))
-    return table.getvalue()

@@ -1,0 +1,182 @@
+"""Activation clustering: a class's training images in two clusters, the rule's verdict, and what removing does."""
+
+import numpy as np
+import streamlit as st
+
+from pages.components import cards, loaders, pickers, searching
+from tradeoff_core import figures
+from tradeoff_core.defenses.activation_clustering import SEPARATED, SMALL, Reduction, Rule
+from tradeoff_core.defenses.models import Inspection, Method
+from tradeoff_core.zoo import Model
+
+RULES = {
+    Rule.SIZE: "size",
+    Rule.SILHOUETTE: "silhouette",
+    Rule.ORACLE: "oracle",
+}
+REDUCTIONS = {Reduction.ICA: "independent", Reduction.PCA: "principal"}
+
+pickers.through_the_router()
+st.title("Do the poisoned images form a cluster?")
+model = pickers.one_model()
+st.markdown(
+    f"This network ({pickers.describe(model)}) learned from {cards.poison_in_words(model)}. "
+    "**Activation clustering** splits the training images of a class in two, by how the network sees them, and asks "
+    "whether one of the two groups is poison."
+)
+
+
+def forget() -> None:
+    """Other clusters: no selection."""
+    st.session_state["points"] = ()
+
+
+columns = st.columns(5)
+classes = loaders.test_split(model).classes
+label = classes.index(
+    columns[0].selectbox(
+        "Class",
+        classes,
+        model.spec.target_class,
+        key="class",
+        bind="query-params",
+        on_change=forget,
+        help="Training images with this label are inspected. A defender would try them all; the poison is in the "
+        f"class {model.spec.target_class}.",
+    )
+)
+layers = loaders.network(model).layers
+layer = columns[1].selectbox(
+    "Layer",
+    layers,
+    len(layers) - 1,
+    key="layer",
+    bind="query-params",
+    on_change=forget,
+    help="Where in the network the images are compared. *Penultimate* is the last before the answer.",
+)
+reduction = columns[2].selectbox(
+    "Components",
+    list(REDUCTIONS),
+    format_func=REDUCTIONS.__getitem__,
+    key="reduction",
+    bind="query-params",
+    on_change=forget,
+    help="How the features are reduced before clustering. *Principal* ones (PCA) carry the most variance, "
+    "*independent* ones (FastICA, the paper's choice) tell as little as possible about each other.",
+)
+dimensions = columns[3].slider(
+    "Dimensions", 2, 10, key="dimensions", bind="query-params", on_change=forget, help="How many components."
+)
+rule = columns[4].selectbox(
+    "Rule",
+    list(RULES),
+    format_func=RULES.__getitem__,
+    key="rule",
+    bind="query-params",
+    help=f"Which cluster is poison? *Size*: one that holds less than {SMALL:.0%}. *Silhouette*: the smaller one, if the "
+    f"two are well apart ({SEPARATED:g} or more). Both are the method's own and are told nothing. *Oracle*: the one that "
+    "holds most poison, which the authors of the trade-off paper take because they know it; here for comparison.",
+)
+
+
+@st.fragment
+def inspect(model: Model, label: int, inspection: Inspection) -> None:
+    """The scatter, the verdict and the images."""
+    left, right = st.columns(2)
+    truth = left.toggle("Reveal the truth", key="truth", bind="query-params", help=searching.TRUTH_HELP)
+    three = inspection.dimensions > 2 and right.toggle(
+        "In three dimensions", key="three", bind="query-params", help="To turn and look at; select in two."
+    )
+    finding = loaders.finding(model, label, inspection)
+    detection, clusters, verdict = finding.detection, finding.clusters, finding.verdict
+    assert clusters is not None
+    assert verdict is not None
+    small = int(clusters.cluster.sum())
+    st.markdown(
+        f"The {len(detection.index):,} training images labelled {classes[label]} fall into groups of "
+        f"**{len(detection.index) - small:,}** and **{small:,}**. The rule: {verdict.reason}."
+    )
+    if truth and detection.poisoned.any():
+        found, wrong = detection.detection_rate, detection.false_positive_rate
+        held = [float(detection.poisoned[clusters.cluster == number].mean()) for number in (0, 1)]
+        st.markdown(
+            f"The larger group is **{held[0]:.0%}** poison, the smaller **{held[1]:.0%}**. The rule removes "
+            f"**{found.value:.0%}** of the poison and **{wrong.value:.0%}** of the clean images. "
+            + in_words(found.value - detection.chance, max(held) - min(held))
+        )
+    figure = figures.cluster_scatter(clusters, detection.poisoned, truth=truth, three=three)
+    if three:
+        st.plotly_chart(figure, key="clusters-3d")
+    else:
+        searching.selectable(figure, "clusters", "lasso", remember)
+    if truth:
+        searching.numbers(detection)
+    chosen = np.array(st.session_state.get("points", ()), dtype=np.int64)
+    if len(chosen):
+        st.markdown(f"##### The {len(chosen):,} images you selected")
+    else:
+        st.markdown(f"##### The smaller group, {small:,} images")
+        st.caption("Draw a lasso around some points to see their images.")
+        chosen = np.flatnonzero(clusters.cluster == 1)
+    searching.gallery(model, detection, chosen, truth, "clustering")
+    if label == model.spec.target_class and model.spec.poison:
+        searching.effect(
+            model,
+            detection,
+            {f"clustering, {one.value} rule": picks(one) for one in Rule},
+        )
+
+
+def picks(rule: Rule):
+    """What recognises the measured runs of a rule."""
+    return lambda entry: entry.rule == rule.value
+
+
+def in_words(gain: float, apart: float) -> str:
+    """What the rule found, and whether the clusters held more than it could know."""
+    if gain > 0.5:
+        return "The defense wins."
+    if apart > 0.5:
+        return "The groups **are** poison and clean, but no rule that is not told can say which is which."
+    return "That is no better than guessing." if abs(gain) < 0.1 else "It finds some of it."
+
+
+def remember(points: list[int]) -> None:
+    """The points whose images are shown."""
+    st.session_state["points"] = tuple(points)
+
+
+inspect(
+    model,
+    label,
+    Inspection(Method.CLUSTERING, layer, rule=rule, reduction=reduction, dimensions=dimensions),
+)
+searching.at_other_rates(model, picks(rule))
+
+with st.expander("How it works", icon=":material/function:"):
+    st.markdown(
+        rf"""
+The features $h(x_i)$ of all training images with one label are reduced to a few components and split by **k-means**
+into two clusters with centres $c_0, c_1$, so that the images lie as near to their centre as possible:
+
+$$
+\min_{{c_0, c_1}} \sum_i \min_k \lVert z_i - c_k \rVert^2
+$$
+
+k-means always finds two clusters, poison or not. So a rule must decide. **Size**: poison is rarer than clean images,
+so a cluster under {SMALL:.0%} of the class is suspicious. **Silhouette**: $(b - a) / \max(a, b)$, averaged over the
+images, where $a$ is the mean distance to the own cluster and $b$ to the other one; two true groups score high, one
+group cut in half scores low.
+
+If exactly half of a class is poisoned, both groups are equally large and equally tight. The clusters may then be
+perfect and the defense still helpless: it sees two kinds of {classes[model.spec.target_class]}, and cannot know which
+is the true one. On CIFAR-10 the paper reports that the clusters themselves mix poison and clean (48% found); on these
+digits they do not. That is a difference between the data sets, not an error in either.
+
+Chen et al.: *Detecting Backdoor Attacks on Deep Neural Networks by Activation Clustering*,
+[SafeAI 2019](https://arxiv.org/abs/1811.03728).
+
+"""
+        + cards.CITATION
+    )

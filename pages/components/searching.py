@@ -1,0 +1,305 @@
+"""What the pages that search a training set share: the images found, the truth, and what removing them does."""
+
+import csv
+import io
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from pages.components import cards, loaders
+from tradeoff_core import figures, results
+from tradeoff_core.datasets import to_tensor
+from tradeoff_core.defenses.detection import Detection
+from tradeoff_core.defenses.models import without
+from tradeoff_core.experiments import run_experiment
+from tradeoff_core.training import Progress
+from tradeoff_core.zoo import Model
+
+RUNS = Path("runs")
+PAGE = 24  # images shown at once
+TRUTH_HELP = (
+    "We poisoned this training set ourselves, so the truth is known. A defender does not have it: look first, "
+    "then reveal it."
+)
+
+
+def selectable(figure: go.Figure, key: str, drag: str, remember: Callable[[list[int]], None]) -> None:
+    """A figure whose points can be clicked, or dragged over: Streamlit lets one tool at a time select.
+
+    `drag` is plotly's tool ("select" or "lasso"); `remember` is told the customdata of what is selected.
+    """
+    tools = {"click": "Click", drag: {"select": "Drag over a range", "lasso": "Draw a lasso"}[drag]}
+    tool = st.segmented_control(
+        "Select images by",
+        list(tools),
+        format_func=tools.__getitem__,
+        default=next(iter(tools)) if drag == "select" else drag,
+        required=True,
+        key=f"{key}-tool",
+        bind="query-params",
+    )
+    figure.update_layout(dragmode="pan" if tool == "click" else drag)
+
+    def selected() -> None:
+        # copied at once: plotly forgets a selection as soon as the figure changes
+        data = [point.get("customdata") for point in st.session_state[key].selection.points]
+        remember(sorted({int(np.ravel(entry)[0]) for entry in data if entry is not None}))
+
+    st.plotly_chart(figure, key=key, on_select=selected, selection_mode=("points", "box", "lasso"))
+
+
+def numbers(detection: Detection) -> None:
+    """The rates of a detection beside chance; only with the truth revealed."""
+    found, wrong = detection.detection_rate, detection.false_positive_rate
+    if not found.n:
+        st.info(
+            f"Nothing in this class is poisoned: all {wrong.count:,} images that would be removed are clean.",
+            icon=":material/info:",
+        )
+        return
+    with st.container(horizontal=True):
+        for name, value, text in (
+            (
+                "Detection rate",
+                f"{found.value:.0%}",
+                f"Share of the poisoned images that are removed: {found.count:,} of {found.n:,}.",
+            ),
+            (
+                "Chance",
+                f"{detection.chance:.0%}",
+                "What removing as many images at random would find on average: the share of the class removed.",
+            ),
+            (
+                "False positives",
+                f"{wrong.value:.0%}",
+                f"Share of the clean images that are removed: {wrong.count:,} of {wrong.n:,}.",
+            ),
+            (
+                "AUROC",
+                f"{detection.auroc:.2f}",
+                "Chance that a poisoned image scores above a clean one: 0.5 is guessing, 1 is perfect. It does not "
+                "depend on where the line is drawn.",
+            ),
+            (
+                "Mean precision",
+                f"{detection.average_precision:.2f}",
+                "Average precision: the share of poison among what is removed, averaged over all lines. Guessing "
+                f"gives the share of poison, {detection.poisoned.mean():.2f}.",
+            ),
+        ):
+            with st.container(width=132, gap=None):
+                st.markdown(f"### {value}")
+                st.markdown(name, help=text)
+
+
+def gallery(model: Model, detection: Detection, chosen: NDArray[np.int64], truth: bool, name: str) -> None:
+    """Training images at the places `chosen` of a detection, most suspicious first, with their export."""
+    chosen = chosen[np.argsort(-detection.scores[chosen], kind="stable")]
+    pages = -(-len(chosen) // PAGE)
+    page = st.pagination(pages, key=f"{name}-page") - 1 if pages > 1 else 0
+    shown = chosen[page * PAGE : (page + 1) * PAGE]
+    training, said = loaders.poisoned(model), loaders.read_training_set(model)
+    captions = []
+    for place in shown:
+        index = detection.index[place]
+        fate = "removed" if detection.removed[place] else "kept"
+        kind = (", **poisoned**" if detection.poisoned[place] else ", clean") if truth else ""
+        captions.append(
+            f"label {training.data.labels[index]}, read {said[index]}, score {detection.scores[place]:.2f}, {fate}{kind}"
+        )
+    if len(shown):
+        cards.pictures(to_tensor(training.data.images[detection.index[shown]]), captions, width=92)
+    left, right = st.columns(2)
+    export = (model, detection, chosen, said, truth)
+    left.download_button(
+        f"These {len(chosen):,} images (zip)",
+        lambda: as_zip(*export),
+        f"{name}.zip",
+        "application/zip",
+        icon=":material/download:",
+        type="tertiary",
+        key=f"{name}-zip",
+        on_click="ignore",
+    )
+    flagged = np.flatnonzero(detection.removed)
+    right.download_button(
+        f"All {len(flagged):,} flagged, as a list (CSV)",
+        as_csv(model, detection, flagged, said, truth),
+        f"{name}-flagged.csv",
+        "text/csv",
+        icon=":material/download:",
+        type="tertiary",
+        key=f"{name}-csv",
+        on_click="ignore",
+    )
+
+
+def as_csv(
+    model: Model, detection: Detection, chosen: NDArray[np.int64], said: NDArray[np.int64], truth: bool
+) -> str:
+    """The examples at `chosen` as a CSV table; the truth is a column only if it is revealed."""
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(["index", "label", "read_as", "score", "removed", *(["poisoned"] if truth else [])])
+    labels = loaders.poisoned(model).data.labels
+    for place in chosen:
+        index = detection.index[place]
+        row: list[Any] = [index, labels[index], said[index], f"{detection.scores[place]:.6g}"]
+        row.append(int(detection.removed[place]))
+        writer.writerow([*row, int(detection.poisoned[place])] if truth else row)
+    return table.getvalue()
+
+
+def as_zip(
+    model: Model, detection: Detection, chosen: NDArray[np.int64], said: NDArray[np.int64], truth: bool
+) -> bytes:
+    """The images at `chosen` as PNG files named by their index in the training set, and their table."""
+    archive = io.BytesIO()
+    images = loaders.poisoned(model).data.images
+    with zipfile.ZipFile(archive, "w") as pack:
+        pack.writestr("images.csv", as_csv(model, detection, chosen, said, truth))
+        for place in chosen:
+            picture = io.BytesIO()
+            Image.fromarray(images[detection.index[place]].squeeze()).save(picture, "PNG")
+            pack.writestr(f"{detection.index[place]:05d}.png", picture.getvalue())
+    return archive.getvalue()
+
+
+def effect(model: Model, detection: Detection, ways: dict[str, Callable[[results.Defended], bool]]) -> None:
+    """What retraining without the flagged images gives: measured runs for this kind of poison, or one trained now.
+
+    `ways` names the rows to show beside "nothing removed" and "as many at random", each with what picks its runs.
+    """
+    st.subheader("What does removing them do?")
+    measured = [
+        entry
+        for entry in results.defended(model.spec.dataset)
+        if entry.spec.training == model.spec.training and entry.spec.poison == model.spec.poison
+    ]
+    rows: list[tuple[str, Sequence[dict[str, Any]]]] = []
+    base = [entry for entry in measured if entry.method == "spectral-signatures" and entry.centred]
+    if base and any(entry.after for entry in measured):
+        rows.append(("nothing removed", [entry.before for entry in base]))
+        ways = {"as many at random": lambda entry: entry.method == "random", **ways}
+        for name, belongs in ways.items():
+            entries = [entry for entry in measured if belongs(entry)]
+            if any(entry.numbers["n_removed"] and not entry.after for entry in entries):
+                continue  # not all of these were retrained
+            after = [entry.after or entry.before for entry in entries]
+            nothing = not any(entry.numbers["n_removed"] for entry in entries)
+            if after:
+                rows.append((f"{name}<br>(flags nothing)" if nothing else name, after))
+        cards.chart(figures.before_and_after(rows), name="before-and-after")
+        st.markdown(in_a_sentence(rows))
+        st.caption(
+            f"Networks trained anew after removing, seeds {', '.join(str(entry.spec.seed) for entry in base)} "
+            f"(small markers) and their mean; {base[0].before['n']:,} test digits, "
+            f"{base[0].before['target_n']} of class {model.spec.target_class} for its recall: the share of true "
+            f"{model.spec.target_class}s that are still read as one. Removing many of a class costs recall, and a "
+            "network that hardly ever answers with a class cannot be sent to it either: so look at both."
+        )
+    else:
+        st.caption("No retrained networks are included for this one.")
+    retrain_now(model, detection)
+
+
+def at_other_rates(
+    model: Model,
+    belongs: Callable[[results.Defended], bool],
+    published: Sequence[results.PublishedDetection] = (),
+) -> None:
+    """Detection rate against chance over all measured poison rates and seeds, both kinds of poison."""
+    entries = [entry for entry in results.defended(model.spec.dataset) if belongs(entry)]
+    if not entries:
+        return
+    st.subheader("At other poison rates, and by chance")
+    cards.chart(figures.found_against_chance(entries, published), name="against-chance")
+    kinds = {
+        "dirty-label": "dirty-label with standard training",
+        "clean-label": "clean-label with adversarial training",
+    }
+    st.markdown(
+        "Removing at random lands on the dotted line. At the largest poison rate, mean of "
+        + " and ".join(
+            f"{len(most)} seeds, {kind}: **{np.mean([entry.numbers['detection_rate'] for entry in most]):.0%}** found, "
+            f"chance **{np.mean([entry.numbers['chance'] for entry in most]):.0%}**"
+            for labels, kind in kinds.items()
+            for most in [
+                largest(
+                    [entry for entry in entries if entry.spec.poison and entry.spec.poison.labels == labels]
+                )
+            ]
+        )
+        + "."
+        + (
+            " Hollow markers are the paper's for CIFAR-10; compare directions, not decimals."
+            if published
+            else " The paper does not say how large the removed clusters were, so its rates have no chance to stand beside."
+        )
+    )
+
+
+def largest(entries: Sequence[results.Defended]) -> list[results.Defended]:
+    """Those with the highest poison rate."""
+    most = max(entry.spec.poison.rate for entry in entries if entry.spec.poison)
+    return [entry for entry in entries if entry.spec.poison and entry.spec.poison.rate == most]
+
+
+def in_a_sentence(rows: Sequence[tuple[str, Sequence[dict[str, Any]]]]) -> str:
+    """Backdoor success before and after, in words."""
+    mean = {
+        name.partition("<br>")[0]: float(np.mean([rates["backdoor_success_rate"] for rates in seeds]))
+        for name, seeds in rows
+    }
+    before, *after = mean.items()
+    return (
+        f"Backdoor success is **{before[1]:.0%}** with nothing removed; after retraining it is "
+        + ", ".join(f"**{value:.0%}** ({name})" for name, value in after)
+        + "."
+    )
+
+
+def retrain_now(model: Model, detection: Detection) -> None:
+    """A button that trains the network anew without the removed images; a run that was broken off goes on."""
+    count = int(detection.removed.sum())
+    if not count:
+        st.caption("Nothing is removed, so there is nothing to retrain without.")
+        return
+    spec = without(model.spec, detection.index[detection.removed])
+    folder = RUNS / spec.id
+    minutes = model.card["training_seconds"] / 60
+    if not (folder / "result.json").exists() and not st.button(
+        f"Retrain now without these {count:,} images (about {max(1, round(minutes))} min)",
+        icon=":material/model_training:",
+        key="retrain",
+    ):
+        return
+    bar = st.progress(0.0, "Training")
+    started = time.perf_counter()
+
+    def show(entry: Progress) -> None:
+        done = entry.epoch / entry.epochs
+        left = (time.perf_counter() - started) / entry.epoch * (entry.epochs - entry.epoch)
+        bar.progress(
+            done,
+            f"Epoch {entry.epoch} of {entry.epochs}, about {left:.0f} s left; then it is measured",
+        )
+
+    rates = run_experiment(spec, folder, show)["metrics"]
+    bar.empty()
+    before = model.card["metrics"]
+    st.success(
+        f"Retrained without these {count:,} images: backdoor success {before['backdoor_success_rate']:.0%} → "
+        f"{rates['backdoor_success_rate']:.0%}, clean accuracy {before['clean_accuracy']:.0%} → "
+        f"{rates['clean_accuracy']:.0%}, adversarial accuracy {before['adversarial_accuracy']:.0%} → "
+        f"{rates['adversarial_accuracy']:.0%}. The run lies in {folder}.",
+        icon=":material/check:",
+    )

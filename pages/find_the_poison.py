@@ -1,0 +1,180 @@
+"""A game: mark the poisoned ones of 24 training images, then compare with the defenses and with chance."""
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from pages.components import cards, pickers
+from tradeoff_core import figures, results
+from tradeoff_core.errors import TradeoffError
+from tradeoff_core.experiments import poisoned_training_set
+from tradeoff_core.pictures import framed
+from tradeoff_core.results import Level
+from tradeoff_core.triggers import Sticker
+
+DEALT = 24
+WIDTH = 104
+
+pickers.through_the_router()
+st.title("Can you find the poison yourself?")
+levels = results.game("mnist-5k")
+if not levels:
+    raise TradeoffError(
+        "the game's levels are missing: get the repository anew, or run tradeoff_core.tools.defenses"
+    )
+answers: dict[int, tuple[int, ...]] = st.session_state.setdefault("answers", {})  # level -> what was marked
+deals: dict[int, int] = st.session_state.setdefault("deals", {})  # level -> which hand
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def images_of(number: int) -> NDArray[np.uint8]:
+    """The training images of a level's target class."""
+    level = levels[number]
+    return poisoned_training_set(level.spec).data.images[level.index]
+
+
+def hand(number: int) -> NDArray[np.int64]:
+    """The places of the images that are dealt, among those of the level."""
+    generator = np.random.default_rng([number, deals.get(number, 0)])
+    return generator.choice(len(levels[number].index), DEALT, replace=False)
+
+
+def in_words(level: Level) -> str:
+    """The sticker of a level."""
+    sticker = level.spec.trigger
+    assert isinstance(sticker, Sticker)
+    opacity = "" if sticker.opacity == 1 else f", {sticker.opacity:.0%} opaque"
+    return f"{sticker.size} x {sticker.size} pixels{opacity}"
+
+
+def right_ones(level: Level, dealt: NDArray[np.int64], marked: NDArray[np.bool_]) -> int:
+    """About how many of the dealt images a set of marks (24,) is right."""
+    return int((level.poisoned[dealt] == marked).sum())
+
+
+def marks_of(number: int) -> dict[str, tuple[float, str]]:
+    """Who is right about how many of a level's hand, and what each marked; the person's marks must be there."""
+    level, dealt = levels[number], hand(number)
+    mine = np.isin(np.arange(DEALT), answers[number])
+    truth = level.poisoned[dealt]
+    scores = {}
+    for name, marked in (
+        ("You", mine),
+        ("Spectral signatures", level.spectral[dealt]),
+        ("Activation clustering", level.clustering[dealt]),
+    ):
+        scores[name] = (
+            right_ones(level, dealt, marked),
+            f"found {(marked & truth).sum()} of {truth.sum()} poisoned, accused {(marked & ~truth).sum()} clean",
+        )
+    share = mine.mean()  # marking as many as the person did, at random
+    expected = share * truth.sum() + (1 - share) * (~truth).sum()
+    scores["Chance"] = (float(expected), "expected of marking as many as you did at random")
+    return scores
+
+
+number = st.segmented_control(
+    "Level",
+    range(len(levels)),
+    format_func=lambda number: f"{number + 1}" + (" ✓" if number in answers else ""),
+    default=0,
+    required=True,
+    key="level",
+    bind="query-params",
+    help="The sticker gets smaller, then fainter.",
+)
+level, dealt = levels[number], hand(number)
+target = level.spec.target_class
+pictures = framed(images_of(number)[dealt])
+st.markdown(
+    f"Level {number + 1} of {len(levels)}: some of these {DEALT} training images, all of them true {target}s, carry a sticker "
+    f"of {in_words(level)}. Tick those that you think are poisoned. In the whole class it is "
+    f"{level.poisoned.mean():.0%}."
+)
+
+if number not in answers:
+    with st.form("marks", border=False):
+        with st.container(horizontal=True):
+            ticked = []
+            for place in range(DEALT):
+                with st.container(width=WIDTH, gap=None):
+                    st.image(
+                        pictures[place], width=WIDTH, output_format="PNG", alt=f"training image {place + 1}"
+                    )
+                    ticked.append(
+                        st.checkbox("poisoned", key=f"mark-{number}-{deals.get(number, 0)}-{place}")
+                    )
+        if st.form_submit_button("Show the answer", type="primary", icon=":material/visibility:"):
+            answers[number] = tuple(int(place) for place in np.flatnonzero(ticked))
+            st.rerun()
+else:
+    scores = marks_of(number)
+    truth = level.poisoned[dealt]
+    best = max(value for value, _ in scores.values())
+    with st.container(horizontal=True):
+        for name, (value, what) in scores.items():
+            with st.container(width=190, gap=None):
+                st.markdown(
+                    f"### {value:.0f} of {DEALT}" if value == int(value) else f"### {value:.1f} of {DEALT}"
+                )
+                st.markdown(f"**{name}**" if value == best else name)
+                st.caption(what)
+    captions = []
+    for place in range(DEALT):
+        marked = place in answers[number]
+        captions.append(
+            ("poisoned" if truth[place] else "clean")
+            + (", ✓ you saw it" if marked == truth[place] else ", ✗ you missed")
+        )
+    st.image(list(pictures), caption=captions, width=WIDTH, output_format="PNG")
+    rates = level.metrics
+    st.markdown(
+        f"A network trained adversarially on this class calls **{rates['backdoor_success_rate']:.0%}** of other test digits "
+        f"a {target} once this sticker is on. Spectral signatures remove the {level.spectral.mean():.0%} with the highest "
+        f"scores; clustering by its silhouette rule says: {level.verdict}."
+    )
+    left, right = st.columns(2)
+    if left.button("Deal this level again", icon=":material/replay:"):
+        deals[number] = deals.get(number, 0) + 1
+        del answers[number]
+        st.rerun()
+    if number + 1 < len(levels) and right.button(
+        "Next level",
+        type="primary",
+        icon=":material/arrow_forward:",
+        on_click=lambda: st.session_state.update(level=number + 1),
+    ):
+        st.rerun()
+
+if answers:
+    st.subheader("So far" if len(answers) < len(levels) else "The end")
+    played = sorted(answers)
+    totals: dict[str, list[float]] = {}
+    for done in played:
+        for name, (value, _) in marks_of(done).items():
+            totals.setdefault(name, []).append(value)
+    cards.chart(
+        figures.game_scores([f"{done + 1}: {in_words(levels[done])}" for done in played], totals, DEALT),
+        name="game",
+    )
+    total = DEALT * len(played)
+    st.markdown(
+        f"After {len(played)} of {len(levels)} levels: "
+        + ", ".join(f"{name} **{sum(values):.0f}** of {total}" for name, values in totals.items())
+        + "."
+    )
+
+with st.expander("How it works", icon=":material/function:"):
+    st.markdown(
+        f"""
+Each level has its own network, adversarially trained at ε {level.spec.training.epsilon:g} on a training set in which half of the
+true {target}s carry that level's sticker; no label is changed (clean-label poisoning). The two defenses see the network's
+features of all {len(level.index)} training images labelled {target} and judge each; shown is what they say of your {DEALT}.
+
+You look at pixels, the defenses at features. You find what is visible; they find what the network made its own. A faint
+sticker that the network never learned (its backdoor success is low) leaves no trace in the features, and a clear one
+makes two tidy groups of equal size, of which nobody can say which is the poison without looking.
+
+"""
+        + cards.CITATION
+    )

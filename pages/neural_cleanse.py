@@ -1,0 +1,193 @@
+"""Neural Cleanse: the trigger of every class rebuilt, the odd one out, and what unlearning it does."""
+
+import numpy as np
+import streamlit as st
+import torch
+from numpy.typing import NDArray
+
+from pages.components import cards, loaders, pickers
+from tradeoff_core import figures, results
+from tradeoff_core.datasets import Split, load_dataset, to_tensor
+from tradeoff_core.defenses.neural_cleanse import SUSPICIOUS
+from tradeoff_core.pictures import trigger_slider
+
+pickers.through_the_router()
+st.title("Can a machine rebuild the trigger?")
+model = pickers.one_model()
+spec = model.spec
+data = load_dataset(spec.dataset, Split.VALIDATION)
+classes, target = data.classes, spec.target_class
+st.markdown(
+    f"This network ({pickers.describe(model)}) learned from {cards.poison_in_words(model)}. **Neural Cleanse** asks "
+    "of every class: what is the smallest change that sends any digit there? A class with a back door needs far less."
+)
+
+mine = loaders.cleansing(model, None)
+entry = next((entry for entry in results.cleansed(spec.dataset) if entry.sha256 == model.sha256), None)
+shipped = results.load_triggers(model.sha256) if entry else None
+run = st.button(
+    "Rebuild them now (about a minute)",
+    icon=":material/play_arrow:",
+    disabled=mine is not None,
+    help="The same computation, before your eyes; below is what it gave when it was run for this page.",
+)
+if run:
+    bar, strip = st.progress(0.0, "Rebuilding the trigger of every class at once"), st.empty()
+
+    def show(share: float, frame: NDArray[np.uint8]) -> None:
+        """The newest triggers, as they grow."""
+        bar.progress(share, "Rebuilding the trigger of every class at once" if share < 0.8 else "Unlearning")
+        with strip.container():
+            cards.pictures(to_tensor(frame.transpose(0, 2, 3, 1)), [f"class {name}" for name in classes])
+
+    mine = loaders.cleansing(model, show)
+    bar.empty()
+    strip.empty()
+
+if mine:
+    triggers, numbers = mine.triggers, mine.document()
+    st.success(
+        f"Rebuilt on this machine in {mine.seconds:.0f} s; everything below is from that run.",
+        icon=":material/check:",
+    )
+elif entry and shipped:
+    triggers, numbers = shipped, entry.numbers
+else:
+    st.info("Nothing is included for this network yet: rebuild its triggers.", icon=":material/info:")
+    st.stop()
+
+norms, index = np.array(numbers["mask_norm"]), np.array(numbers["anomaly_index"])
+suspect, flagged = numbers["suspect"], numbers["flagged_classes"]
+
+
+def verdict() -> str:
+    """Whether the suspect is the class with the back door."""
+    if not spec.poison:
+        return "This network has no back door: a false alarm." if flagged else "Rightly: it has no back door."
+    if suspect != target:
+        return f"The back door is in class {classes[target]}, which it misses."
+    others = [classes[label] for label in flagged if label != target]
+    false = f" {' and '.join(others)} {'is' if len(others) == 1 else 'are'} a false alarm." if others else ""
+    return ("That is the class with the back door." if target in flagged else "It is the right one.") + false
+
+
+st.markdown(
+    f"The smallest trigger is that of class **{classes[suspect]}**: a mask of **{norms[suspect]:.1f}** pixels, where the "
+    f"median class needs {np.median(norms):.0f}. Its anomaly index is **{index[suspect]:.1f}**; from {SUSPICIOUS:g} on a "
+    f"class is flagged, so {'it **is**' if suspect in flagged else 'it is **not**'}. {verdict()}"
+)
+
+left, right = st.columns([4, 1], gap="large")
+with left:
+    st.markdown("#### The rebuilt triggers")
+    st.plotly_chart(trigger_slider(triggers.frames, classes, suspect), key="triggers")
+with right:
+    st.markdown("#### The true one")
+    blank = torch.zeros(1, *data.image_shape)
+    if spec.poison:
+        cards.pictures(
+            spec.trigger.apply(blank), [f"stamped in training, target {classes[target]}"], width=130
+        )
+    else:
+        st.caption("There is none: this network learned without poison.")
+    images, _ = data.take(np.flatnonzero(data.labels != suspect)[:1]).tensors()
+    cards.pictures(
+        triggers.stamp(images, suspect),
+        [f"a digit with class {classes[suspect]}'s rebuilt trigger"],
+        width=130,
+    )
+st.caption(
+    f"Each picture is mask times pattern, what the machine would stamp; it sees {len(data):,} clean digits and the network, "
+    "and neither the poison nor the training set. "
+    f"Stamped on all of them but class {classes[suspect]}'s own, its trigger sends {triggers.success[suspect]:.0%} there."
+)
+
+left, right = st.columns(2, gap="large")
+with left:
+    st.subheader("How much each class needs")
+    cards.chart(figures.mask_norms(norms, index, classes), name="mask-norms")
+    st.caption(
+        "The number on each bar is its anomaly index: how far it lies below the median, in typical deviations."
+    )
+with right:
+    st.subheader("Is that unusual?")
+    everyone = results.cleansed(spec.dataset)
+    kinds = {
+        "standard,<br>no poison": [e for e in everyone if not e.spec.poison and not e.spec.training.attack],
+        "adversarial,<br>no poison": [e for e in everyone if not e.spec.poison and e.spec.training.attack],
+        "this poison,<br>other seeds": [
+            e
+            for e in everyone
+            if spec.poison
+            and e.spec.poison == spec.poison
+            and e.spec.training == spec.training
+            and e.spec.seed != spec.seed
+        ],
+    }
+    rows = [
+        (f"{name} ({len(found)})", [e.numbers["anomaly_index"] for e in found])
+        for name, found in kinds.items()
+        if found
+    ]
+    cards.chart(
+        figures.index_control([*rows, ("this network", [index.tolist()])], classes), name="anomaly-index"
+    )
+    control = [e for e in everyone if not e.spec.poison]
+    alarms = sum(bool(e.numbers["flagged_classes"]) for e in control)
+    st.caption(
+        f"The control: of {len(control)} networks without any poison, {alarms} have a class with an index of "
+        f"{SUSPICIOUS:g} or more. With ten classes that happens by luck."
+    )
+
+if "steps" in numbers:
+    before, after = numbers["before"], numbers["after"]
+    st.subheader("Unlearning it")
+    st.markdown(
+        f"Fine-tuned on the {len(data):,} clean digits, a fifth of each batch with class {classes[suspect]}'s rebuilt "
+        "trigger and the right label: "
+        + ", ".join(
+            f"{name} **{before[key]:.1%} → {after[key]:.1%}**"
+            for key, name in (
+                ("backdoor_success_rate", "backdoor success"),
+                ("clean_accuracy", "clean accuracy"),
+                ("adversarial_accuracy", "adversarial accuracy"),
+            )
+        )
+        + f" ({before['n']:,} test digits that it did not see, {spec.evaluation})."
+        + (
+            " What adversarial training had bought is lost: fine-tuning does not train against an attacker."
+            if before["adversarial_accuracy"] - after["adversarial_accuracy"] > 0.1
+            else ""
+        )
+    )
+    cards.chart(figures.unlearning(numbers["steps"]), name="unlearning")
+    st.caption(
+        "In the curve, adversarial accuracy is under PGD-10 on 200 test digits, and so a little higher."
+    )
+
+with st.expander("How it works", icon=":material/function:"):
+    st.markdown(
+        r"""
+For a class $t$, find a mask $m$ and a pattern $p$, both in $[0, 1]$, that send every image there when stamped, with as
+little mask as possible:
+
+$$
+\min_{m, p} \; \mathbb{E}_x \, \mathcal{L}\big(f((1 - m) \odot x + m \odot p),\, t\big) + \lambda \lVert m \rVert_1
+$$
+
+$\lambda$ is raised while the trigger works on 99% of the images and lowered while it does not, so the mask shrinks
+until it only just works. All classes are rebuilt at once, as one batch.
+
+The **anomaly index** of a class is how far its mask's size lies below the median of all classes, divided by the median
+absolute deviation (times 1.4826, which makes it a standard deviation for normal values). From 2 on, a class is flagged.
+With ten classes that happens by luck too: hence the control.
+
+Adversarial training helps here: such a network answers to large, clear features only, so what is rebuilt looks like
+the true trigger instead of noise.
+
+Wang et al.: *Neural Cleanse: Identifying and Mitigating Backdoor Attacks in Neural Networks*,
+[IEEE S&P 2019](https://doi.org/10.1109/SP.2019.00031).
+
+"""
+        + cards.CITATION
+    )

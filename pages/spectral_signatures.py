@@ -1,0 +1,169 @@
+"""Spectral signatures: the scores of a class's training images, the line, the images, and what removing does."""
+
+import numpy as np
+import streamlit as st
+
+from pages.components import cards, loaders, pickers, searching
+from tradeoff_core import figures, results
+from tradeoff_core.defenses.models import Inspection, Method
+from tradeoff_core.zoo import Model
+
+FEWEST, MOST = 1, 99  # percent of the class
+
+pickers.through_the_router()
+st.title("Does the poison stand out?")
+model = pickers.one_model()
+st.markdown(
+    f"This network ({pickers.describe(model)}) learned from {cards.poison_in_words(model)}. "
+    "**Spectral signatures** score every training image of a class by how far it lies out along the direction in "
+    "which the class varies most, as the network sees it, and remove the highest scores."
+)
+
+
+def forget() -> None:
+    """Another class or layer has other scores: the true share and no selection again."""
+    st.session_state.pop("remove", None)
+    st.session_state["bins"] = ()
+
+
+columns = st.columns(3)
+classes = loaders.test_split(model).classes
+label = classes.index(
+    columns[0].selectbox(
+        "Class",
+        classes,
+        model.spec.target_class,
+        key="class",
+        bind="query-params",
+        on_change=forget,
+        help="Training images with this label are inspected. A defender would try them all; the poison is in the "
+        f"class {model.spec.target_class}.",
+    )
+)
+layers = loaders.network(model).layers
+layer = columns[1].selectbox(
+    "Layer",
+    layers,
+    len(layers) - 1,
+    key="layer",
+    bind="query-params",
+    on_change=forget,
+    help="Where in the network the images are compared. *Penultimate* is the last before the answer.",
+)
+scoring = columns[2].selectbox(
+    "Scored as in",
+    ["the method's paper", "Weng et al.'s code"],
+    key="scored",
+    bind="query-params",
+    on_change=forget,
+    help="The method (Tran et al. 2018) centres the features before it projects them. The code of Weng et al. "
+    "finds the direction from centred features but projects them as they are.",
+)
+centred = scoring == "the method's paper"
+
+
+@st.fragment
+def inspect(model: Model, label: int, layer: str, centred: bool) -> None:
+    """Everything that moves with the line."""
+    share = float((loaders.poisoned(model).poisoned[loaders.poisoned(model).data.labels == label]).mean())
+    left, right = st.columns([2, 1], vertical_alignment="bottom")
+    rate = left.slider(
+        "Share of the class to remove",
+        FEWEST,
+        MOST,
+        min(MOST, max(FEWEST, round(100 * share))) if share else 10,
+        format="%d%%",
+        key="remove",
+        bind="query-params",
+        help="It starts at the true share of poison, as in the paper; a defender has to guess it.",
+    )
+    truth = right.toggle("Reveal the truth", key="truth", bind="query-params", help=searching.TRUTH_HELP)
+    exact = (
+        share if share and round(100 * share) == rate else rate / 100
+    )  # the true share is no whole percent
+    detection = loaders.finding(model, label, Inspection(Method.SPECTRAL, layer, exact, centred)).detection
+    count, total = int(detection.removed.sum()), len(detection.index)
+    found = detection.detection_rate
+    sentence = f"**{count:,}** of the {total:,} training images labelled {classes[label]} would be removed"
+    if not truth:
+        st.markdown(f"{sentence}. Click a bar to see its images. Which are poisoned?")
+    elif found.n:
+        st.markdown(
+            f"{sentence}: they hold **{found.value:.0%}** of the poison, where chance finds "
+            f"**{detection.chance:.0%}**. " + verdict(found.value - detection.chance)
+        )
+    selected = st.session_state.get("bins", ())
+    charts = st.columns([3, 2]) if truth and found.n else [st.container()]
+    with charts[0]:
+        searching.selectable(
+            figures.score_histogram(detection, truth=truth, selected=selected), "scores", "select", remember
+        )
+    if truth and found.n:
+        with charts[1]:
+            cards.chart(figures.roc(detection), name="roc")
+    if truth:
+        searching.numbers(detection)
+    _, bins = figures.score_bins(detection)
+    chosen = np.flatnonzero(np.isin(bins, selected) if selected else detection.removed)
+    edges, _ = figures.score_bins(detection)
+    st.markdown(
+        f"##### {len(chosen):,} images with a score from {edges[min(selected)]:.2f} to {edges[max(selected) + 1]:.2f}"
+        if selected
+        else f"##### The {count:,} images that would be removed"
+    )
+    searching.gallery(model, detection, chosen, truth, "spectral")
+    if label == model.spec.target_class and model.spec.poison and centred:
+        searching.effect(
+            model,
+            detection,
+            {
+                "spectral signatures": lambda entry: (
+                    entry.method == "spectral-signatures" and bool(entry.centred)
+                )
+            },
+        )
+
+
+def verdict(gain: float) -> str:
+    """What a detection rate that far above chance means."""
+    if gain > 0.5:
+        return "The poison stands out."
+    return "It stands out in part." if gain > 0.1 else "That is no better than guessing."
+
+
+def remember(bins: list[int]) -> None:
+    """The bars whose images are shown."""
+    st.session_state["bins"] = tuple(bins)
+
+
+inspect(model, label, layer, centred)
+searching.at_other_rates(
+    model,
+    lambda entry: entry.method == "spectral-signatures" and entry.centred is centred,
+    results.published_detection(),
+)
+
+with st.expander("How it works", icon=":material/function:"):
+    st.markdown(
+        r"""
+Take the network's features $h(x_i)$ of all training images with one label, subtract their mean $\bar h$, and find the
+direction $v$ in which they vary most, the top right singular vector. The **score** of an image is how far it lies
+from the middle along it:
+
+$$
+s_i = \big|\,(h(x_i) - \bar h)^\top v\,\big|
+$$
+
+If a sticker is the strongest thing that tells images of the class apart, poisoned ones lie far out. If the class
+varies more by other things, or if the poison is half of the class and so pulls the mean to the middle between both
+halves, poisoned and clean images lie equally far from it, and the score says nothing.
+
+**Chance**: removing $k$ of $n$ images at random finds a share $k/n$ of the poison. The paper removes as many as were
+poisoned, so where half of the class is poisoned, a published detection rate of 50% is guessing.
+
+Tran, Li, Madry: *Spectral Signatures in Backdoor Attacks*,
+[NeurIPS 2018](https://arxiv.org/abs/1811.00636).
+
+"""
+        + cards.CITATION
+    )

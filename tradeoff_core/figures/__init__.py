@@ -1,0 +1,46 @@
+"""Plotly figures: data in, go.Figure out."""
+
+from tradeoff_core.figures.defenses import (
+    before_and_after,
+    cluster_scatter,
+    found_against_chance,
+    game_scores,
+    index_control,
+    mask_norms,
+    roc,
+    score_bins,
+    score_histogram,
+    unlearning,
+)
+from tradeoff_core.figures.shared import as_csv, hover
+from tradeoff_core.figures.tradeoff import (
+    accuracy_by_epsilon,
+    confusion,
+    pareto_front,
+    position_map,
+    seesaw,
+    tradeoff_by_epsilon,
+    tradeoff_plane,
+)
+
+__all__ = [
+    "accuracy_by_epsilon",
+    "as_csv",
+    "before_and_after",
+    "cluster_scatter",
+    "confusion",
+    "found_against_chance",
+    "game_scores",
+    "hover",
+    "index_control",
+    "mask_norms",
+    "pareto_front",
+    "position_map",
+    "roc",
+    "score_bins",
+    "score_histogram",
+    "seesaw",
+    "tradeoff_by_epsilon",
+    "tradeoff_plane",
+    "unlearning",
+]

@@ -1,0 +1,57 @@
+"""What every figure shares: colours of the Okabe-Ito set that mean one thing each, axes, layout, the CSV."""
+
+import csv
+import io
+
+import numpy as np
+import plotly.graph_objects as go
+
+from tradeoff_core.evaluation import Rate
+
+# what a colour means, everywhere in the app
+MODEL_A, MODEL_B = "#0072B2", "#D55E00"  # blue, vermilion: the two models in the pickers
+ADVERSARIAL, BACKDOOR = "#009E73", "#CC79A7"  # green, purple: the two metrics
+CLEAN, POISONED = "#56B4E9", BACKDOOR  # sky blue: training examples, once the truth is shown
+HIGHLIGHT = "#E69F00"  # orange: what a defense points at
+NEUTRAL = "#8a8a8a"  # legible on white and on black: reference lines, hints, published values
+PUBLISHED_SYMBOL = "diamond-open"
+
+PERCENT = {"range": [-3, 103], "ticksuffix": "%", "dtick": 25, "zeroline": False}
+
+
+def percent(rate: Rate) -> float:
+    """A rate in percent, for an axis."""
+    return 100 * rate.value
+
+
+def hover(name: str, rate: Rate) -> str:
+    """A rate as hover text, with its n and its 95% Wilson interval."""
+    low, high = rate.interval
+    return f"{name} {rate.value:.1%}<br>{rate.count:,} of {rate.n:,}, 95% interval {low:.1%}–{high:.1%}"
+
+
+def laid_out(figure: go.Figure, height: int, **layout: object) -> go.Figure:
+    """The figure with the app's margins, and its legend on top."""
+    figure.update_layout(
+        height=height,
+        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
+        **layout,
+    )
+    return figure
+
+
+def as_csv(figure: go.Figure) -> str:
+    """What a figure shows as a CSV table: trace, x, y, and z of maps."""
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(["trace", "x", "y", "z"])
+    for number, trace in enumerate(figure.data):
+        name = trace.name or f"{trace.type} {number + 1}"
+        if trace.type == "heatmap":
+            writer.writerows([name, x, y, z] for (y, x), z in np.ndenumerate(np.asarray(trace.z)))
+        elif trace.type == "scatter3d":
+            writer.writerows([name, *point] for point in zip(trace.x, trace.y, trace.z, strict=True))
+        else:
+            writer.writerows([name, x, y, ""] for x, y in zip(trace.x, trace.y, strict=True))
+    return table.getvalue()
