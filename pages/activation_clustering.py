@@ -111,7 +111,11 @@ def inspect(model: Model, label: int, inspection: Inspection) -> None:
     else:
         searching.selectable(figure, "clusters", "lasso", remember)
     if truth:
-        searching.numbers(detection)
+        searching.numbers(
+            detection,
+            "how much nearer an image is to the smaller group's centre (if the rule removes the larger one, to "
+            "that one's): with two equal halves, luck decides which that is",
+        )
     chosen = np.array(st.session_state.get("points", ()), dtype=np.int64)
     if len(chosen):
         st.markdown(f"##### The {len(chosen):,} images you selected")

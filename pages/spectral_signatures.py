@@ -102,7 +102,7 @@ def inspect(model: Model, label: int, layer: str, centred: bool) -> None:
         with charts[1]:
             cards.chart(figures.roc(detection), name="roc")
     if truth:
-        searching.numbers(detection)
+        searching.numbers(detection, "the spectral score, wherever the line is drawn")
     _, bins = figures.score_bins(detection)
     chosen = np.flatnonzero(np.isin(bins, selected) if selected else detection.removed)
     edges, _ = figures.score_bins(detection)

@@ -56,8 +56,8 @@ def selectable(figure: go.Figure, key: str, drag: str, remember: Callable[[list[
     st.plotly_chart(figure, key=key, on_select=selected, selection_mode=("points", "box", "lasso"))
 
 
-def numbers(detection: Detection) -> None:
-    """The rates of a detection beside chance; only with the truth revealed."""
+def numbers(detection: Detection, score: str) -> None:
+    """The rates of a detection beside chance; only with the truth revealed. `score` says what is scored."""
     found, wrong = detection.detection_rate, detection.false_positive_rate
     if not found.n:
         st.info(
@@ -85,8 +85,8 @@ def numbers(detection: Detection) -> None:
             (
                 "AUROC",
                 f"{detection.auroc:.2f}",
-                "Chance that a poisoned image scores above a clean one: 0.5 is guessing, 1 is perfect. It does not "
-                "depend on where the line is drawn.",
+                f"Chance that a poisoned image scores above a clean one: 0.5 is guessing, 1 is perfect. The score is "
+                f"{score}.",
             ),
             (
                 "Mean precision",

@@ -1,31 +1,17 @@
-"""Measured speeds beside their limits: the attack, a row of digits, the app's pages, the fast training.
-
-A report, not a test: other work on the machine slows it, and a missed limit changes no exit status.
-"""
+"""The app in a real browser: cold start, every page's first draw, a control's change."""
 
 import importlib.util
-import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from tradeoff_core import networks
-from tradeoff_core.attacks import Attack, loss_gradient, perturb, perturb_at
-from tradeoff_core.datasets import Split, load_dataset
-from tradeoff_core.experiments import PRESETS, ExperimentSpec, run_experiment
+from tradeoff_core.bench.rows import Row
 from tradeoff_core.paths import ASSETS
-from tradeoff_core.results import EPSILONS
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Locator, Page
@@ -33,146 +19,6 @@ if TYPE_CHECKING:
 ROOT = ASSETS.parent  # where app.py lies
 CHROMIUM = Path("/usr/bin/chromium")
 PATIENCE = 60.0  # seconds until a server or a page counts as failed
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One measurement and its limit. `measured=None` is skipped, or `failed` as the note says."""
-
-    name: str
-    measured: float | None
-    limit: float
-    unit: str
-    at_least: bool = False
-    note: str = ""
-    failed: bool = False
-
-    @property
-    def ok(self) -> bool | None:
-        """Whether the limit is kept; None if there was no measurement."""
-        if self.measured is None:
-            return False if self.failed else None
-        return self.measured >= self.limit if self.at_least else self.measured <= self.limit
-
-    def document(self) -> dict[str, Any]:
-        """The row as JSON has it."""
-        return {
-            "name": self.name,
-            "measured": None if self.measured is None else round(self.measured, 4),
-            "limit": self.limit,
-            "bound": "at least" if self.at_least else "at most",
-            "unit": self.unit,
-            "ok": self.ok,
-            "note": self.note,
-        }
-
-
-def measure(*, training: bool, note: Callable[[str], None]) -> list[Row]:
-    """All rows, those of the training only if asked for; `note` is told what is being measured."""
-    note("measuring the attack ...")
-    rows = [attack_overhead(), digit_row()]
-    note("measuring the pages ...")
-    rows += page_rows()
-    if training:
-        note("training the fast preset, which takes minutes ...")
-        rows += training_rows(PRESETS["fast"])
-    return rows
-
-
-def table(rows: list[Row]) -> str:
-    """The rows as aligned text, a mark before each and the count of missed limits below."""
-    marks = {True: "ok", False: "MISSED", None: "skipped"}
-    width = max(len(row.name) for row in rows)
-    lines = []
-    for row in rows:
-        measured = "-" if row.measured is None else f"{row.measured:.3f}"
-        bound = f"at {'least' if row.at_least else 'most'} {row.limit:g} {row.unit}"
-        lines.append(
-            f"{marks[row.ok]:<8}{row.name:<{width}}  {measured:>8}  {bound:<18}  {row.note}".rstrip()
-        )
-    missed = sum(row.ok is False for row in rows)
-    skipped = sum(row.ok is None for row in rows)
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"{missed} of {len(rows)} limits missed, {skipped} not measured{_business()}.",
-            "This is a report: the exit status is 0 either way.",
-        ]
-    )
-
-
-def _business() -> str:
-    """How busy the machine was, where that can be asked: other work slows every row."""
-    if not hasattr(os, "getloadavg"):
-        return ""
-    return f"; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-
-
-def seconds(action: Callable[[], object]) -> float:
-    """The wall time of one call."""
-    started = time.perf_counter()
-    action()
-    return time.perf_counter() - started
-
-
-def digits(count: int) -> tuple[Tensor, Tensor]:
-    """The first test digits, (count, 1, 28, 28) in [0, 1], and their labels."""
-    return load_dataset("mnist-5k", Split.TEST).take(slice(count)).tensors()
-
-
-def fresh_network(seed: int) -> networks.Network:
-    """A network as the presets train it, but untrained: weights do not change its speed."""
-    spec = PRESETS["fast"]
-    return networks.freeze(networks.build(spec.network, spec.width, seed))
-
-
-def attack_overhead(repetitions: int = 11, count: int = 100) -> Row:
-    """PGD-10 against ten bare forward-backward passes on the same batch, taken in turns."""
-    network, (images, labels) = fresh_network(0), digits(count)
-    attack = Attack(steps=10)
-
-    def bare_passes() -> None:
-        for _ in range(attack.steps):
-            loss_gradient(network, images, labels)
-
-    def pgd() -> None:
-        perturb(network, images, labels, attack, torch.Generator().manual_seed(0))
-
-    pgd()  # the first calls also allocate
-    bare_passes()
-    ratios = [seconds(pgd) / seconds(bare_passes) for _ in range(repetitions)]
-    name = f"PGD-10 on {count} digits / 10 forward-backward passes"
-    return Row(name, median(ratios), 1.15, "x", note=f"median of {repetitions} turns")
-
-
-def digit_row(repetitions: int = 3, count: int = 9) -> Row:
-    """The Perturbations page's row: digits attacked at every ε in one batch, on two networks."""
-    pair, (images, labels) = [fresh_network(seed) for seed in (0, 1)], digits(count)
-    attack = Attack(steps=10)
-
-    def draw() -> None:
-        for network in pair:
-            perturb_at(network, images, labels, attack, EPSILONS, torch.Generator().manual_seed(0))
-
-    draw()
-    times = [seconds(draw) for _ in range(repetitions)]
-    name = f"{count} digits x {len(EPSILONS)} ε, PGD-10, two networks"
-    return Row(name, median(times), 0.5, "s", note=f"median of {repetitions} times")
-
-
-def training_rows(spec: ExperimentSpec) -> list[Row]:
-    """One run of the spec in a temporary folder: its minutes and its three rates."""
-    with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
-        rates = run_experiment(spec, Path(folder))["metrics"]
-        minutes = (time.perf_counter() - started) / 60
-    return [
-        Row("fast preset, trained and measured", minutes, 4, "min"),
-        Row("fast preset, clean accuracy", rates["clean_accuracy"], 0.95, "", at_least=True),
-        Row("fast preset, adversarial accuracy", rates["adversarial_accuracy"], 0.55, "", at_least=True),
-        Row("fast preset, backdoor success rate", rates["backdoor_success_rate"], 0.85, "", at_least=True),
-    ]
 
 
 def page_rows(root: Path = ROOT) -> list[Row]:
