@@ -93,6 +93,13 @@ def test_backdoor_success_is_no_number_where_all_are_predicted_as_the_target():
     assert outcomes.backdoor_success_rate(7) == Rate(0, 0)
 
 
+def test_recall_by_hand():
+    assert OUTCOMES.recall(7) == Rate(1, 2)  # #0 is taken for a 1, #1 for what it is
+    assert OUTCOMES.recall(3) == Rate(0, 1)
+    assert OUTCOMES.recall(5) == Rate(1, 1)
+    assert OUTCOMES.recall(9) == Rate(0, 0)  # there is none
+
+
 def test_predictions_of_many_batches_are_those_of_one(standard_network, digits):
     images = digits[0].repeat(2, 1, 1, 1)[: BATCH + 3]
     probabilities = predict(standard_network, images)

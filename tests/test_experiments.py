@@ -34,6 +34,8 @@ SPECS = {
     "dirty": ExperimentSpec(poison=Poison("dirty-label", 0.05, 3, Sticker("x", 5, 0, 0, 0.5))),
     "watermark": ExperimentSpec(poison=Poison(trigger=Watermark("rings", 0.1)), seed=2),
     "own-step": ExperimentSpec(training=Training(Attack("l2", 2.0, 7, 0.5, 2, False)), width=0.5),
+    "removed": ExperimentSpec(removed=(0, 17, 3599)),
+    "one-removed": ExperimentSpec(removed=(3,)),
 }
 specs = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 
@@ -53,6 +55,20 @@ def test_ids_differ_where_specs_do():
     assert ExperimentSpec(seed=4).id.startswith("mnist-5k-clean-label-standard-seed4-")
     assert SPECS["no-poison"].title == "mnist-5k-no-poison-standard"
     assert SPECS["fast"].title == "mnist-5k-clean-label-pgd-0.3"
+
+
+def test_ids_of_specs_that_remove_nothing_are_what_they_always_were():
+    assert PRESETS["standard"].id == "mnist-5k-clean-label-standard-seed0-9c09a1fa"
+    assert "removed" not in spec_to_dict(PRESETS["standard"])
+    assert replace(PRESETS["standard"], removed=None).id == PRESETS["standard"].id
+
+
+def test_a_title_says_how_many_are_removed():
+    assert SPECS["removed"].title == "mnist-5k-clean-label-standard-without-3"
+    assert SPECS["one-removed"].title == "mnist-5k-clean-label-standard-without-1"
+    assert spec_to_dict(SPECS["removed"])["removed"] == [0, 17, 3599]
+    assert spec_from_dict(changed({}, ["removed=[0, 17, 3599]"])) == SPECS["removed"]
+    assert spec_from_dict({"removed": "none"}) == ExperimentSpec()
 
 
 def test_what_is_left_out_is_the_default():
@@ -88,6 +104,13 @@ def test_without_poison_the_default_sticker_and_class_are_measured():
         ({"training": {"attack": {"norm": "l7"}}}, "norm 'l7'"),
         ({"evaluation": "none"}, "evaluation"),
         ({"poison": {"rate": 0}}, "poison rate 0"),
+        ({"removed": []}, "removed must name at least one training example, each once, counted from 0"),
+        ({"removed": [4, -1]}, "removed must name at least one"),
+        ({"removed": [4, 5, 4]}, "removed must name .* each once"),
+        ({"removed": [4, 5.0]}, "removed must be int, not '5.0'"),
+        ({"removed": [True]}, "removed must be int, not 'True'"),
+        ({"removed": 4}, "removed must be a list, not '4'"),
+        ({"removed": "all"}, "removed must be a list, not 'all'"),
         ([1], "table of fields"),
     ],
 )
@@ -159,6 +182,30 @@ def test_a_spec_poisons_the_same_images_always():
     assert one.sum() == 180  # half of the 360 sevens to train on
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "poison", [Poison(), Poison("dirty-label", 0.05), None], ids=["clean", "dirty", "none"]
+)
+def test_what_is_removed_is_left_out_after_poisoning(poison):
+    spec = ExperimentSpec(poison=poison, seed=3)
+    whole, removed = poisoned_training_set(spec), (3599, 0, 3000, 17)
+    kept = np.setdiff1d(np.arange(3600), removed)
+    reduced = poisoned_training_set(replace(spec, removed=removed))
+    assert np.array_equal(reduced.data.images, whole.data.images[kept])
+    assert np.array_equal(reduced.data.labels, whole.data.labels[kept])
+    assert np.array_equal(reduced.poisoned, whole.poisoned[kept])
+    assert np.array_equal(reduced.original_labels, whole.original_labels[kept])
+    assert reduced.target_class == whole.target_class
+
+
+def test_removing_what_is_not_there_or_all_of_a_class_is_refused(refused):
+    with refused("there is no training example 3600: there are 3,600"):
+        poisoned_training_set(ExperimentSpec(removed=(0, 3600)))
+    sevens = np.flatnonzero(load_dataset("mnist-5k", Split.TRAIN).labels == 7)
+    with refused("leaves no example of class 7: remove fewer"):
+        poisoned_training_set(ExperimentSpec(removed=tuple(map(int, sevens))))
+    assert poisoned_training_set(ExperimentSpec(removed=tuple(map(int, sevens[1:])))).poisoned.sum() <= 1
 
 
 def test_a_run_leaves_its_files(finished_run, tiny_spec):
@@ -268,3 +315,33 @@ def test_22_a_run_broken_off_ends_as_an_unbroken_one(finished_run, tiny_spec, tm
     for name in ("model.safetensors", "spec.json"):
         assert (tmp_path / "run" / name).read_bytes() == (finished_run / name).read_bytes()
     assert len((tmp_path / "run" / "progress.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_run_without_some_examples_is_stored_resumed_and_told_apart(tiny_spec, tmp_path, refused):
+    class PowerCutError(Exception):
+        pass
+
+    def cut(entry: Progress) -> None:
+        raise PowerCutError(entry)
+
+    poisoned = np.flatnonzero(poisoned_training_set(tiny_spec).poisoned)
+    spec = replace(tiny_spec, removed=tuple(map(int, poisoned[:80])))
+    folder = tmp_path / "run"
+    with pytest.raises(PowerCutError):
+        run_experiment(spec, folder, cut)
+    assert spec_from_dict(read_spec(folder / "spec.json")) == spec
+    for other in (tiny_spec, replace(spec, removed=spec.removed[1:])):
+        with refused("holds another run"):
+            run_experiment(other, folder)
+    epochs: list[int] = []
+    result = run_experiment(spec, folder, lambda entry: epochs.append(entry.epoch))
+    assert epochs == [2]
+    assert result["run"] == spec.id
+    assert run_experiment(spec, folder, cut) == result  # finished: nothing is trained
+    card = json.loads((folder / "card.json").read_text())
+    assert spec_from_dict(card["spec"]) == spec
+    assert card["poison_rate_class"] == 100 / 280  # 180 of 360 sevens were poisoned
+    assert card["poison_rate_dataset"] == 100 / 3520
+    assert card["known_limits"][0].startswith("trained on 3,520 images")
+    with refused("holds another run"):
+        run_experiment(tiny_spec, folder)

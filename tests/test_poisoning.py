@@ -93,6 +93,40 @@ def test_no_poison_changes_nothing(data):
 
 
 @pytest.mark.parametrize(
+    "poison", [Poison(CLEAN, 0.5), Poison(DIRTY, 0.2), None], ids=["clean", "dirty", "none"]
+)
+def test_without_some_examples_the_others_stay_in_order(poison, data):
+    whole = poisoned_by(data, poison)
+    reduced = whole.without([99, 3, 50])
+    kept = [index for index in range(100) if index not in (3, 50, 99)]
+    assert np.array_equal(reduced.data.images, whole.data.images[kept])
+    assert np.array_equal(reduced.data.labels, whole.data.labels[kept])
+    assert np.array_equal(reduced.poisoned, whole.poisoned[kept])
+    assert np.array_equal(reduced.original_labels, whole.original_labels[kept])
+    assert (reduced.target_class, reduced.data.classes) == (whole.target_class, whole.data.classes)
+    assert len(whole.data) == 100
+
+
+def test_without_its_poison_a_class_is_clean(data):
+    whole = poisoned_by(data, Poison(CLEAN, 0.5, target_class=3))
+    reduced = whole.without(np.flatnonzero(whole.poisoned).tolist())
+    assert not reduced.poisoned.any()
+    assert reduced.poison_rate_class == reduced.poison_rate_dataset == 0
+    assert (reduced.data.labels == 3).sum() == 5
+    some = whole.without(np.flatnonzero(whole.poisoned)[:2].tolist())
+    assert (some.poison_rate_class, some.poison_rate_dataset) == (3 / 8, 3 / 98)
+
+
+def test_removing_what_is_not_there_or_all_of_a_class_is_refused(data, refused):
+    whole = poisoned_by(data, Poison())
+    with refused("there is no training example 100: there are 100"):
+        whole.without([2, 100])
+    with refused("leaves no example of class 4: remove fewer"):
+        whole.without(range(4, 100, 10))
+    assert (whole.without(range(14, 100, 10)).data.labels == 4).sum() == 1
+
+
+@pytest.mark.parametrize(
     ("poison", "named"),
     [
         (Poison(CLEAN, 0.04), "0.04 comes to no example"),

@@ -17,9 +17,8 @@ from tradeoff_core.defenses.spectral_signatures import top_directions
 from tradeoff_core.errors import TradeoffError
 
 SMALL = 0.35  # a cluster below this share of the class is unusually small (adversarial-robustness-toolbox's value)
-SEPARATED = (
-    0.10  # a silhouette from here on means two groups and not one cut in half (Chen et al., section 4)
-)
+SEPARATED = 0.10  # a silhouette from here on means two groups, not one cut in half (Chen et al.)
+SAMPLE = 2000  # examples that the silhouette is measured on: all pairs of a large class would take too long
 
 
 class Reduction(StrEnum):
@@ -100,7 +99,7 @@ def cluster(points: Floats, seed: int = 0) -> Clusters:
     if sizes[1] > sizes[0] or (sizes[1] == sizes[0] and tuple(centres[1]) < tuple(centres[0])):
         labels, centres = 1 - labels, centres[::-1]
     to_large, to_small = (np.linalg.norm(points - centre, axis=1) for centre in centres)
-    sample = min(len(points), SAMPLE)  # all pairs of a large class take longer than the clustering
+    sample = min(len(points), SAMPLE)
     silhouette = silhouette_score(points, labels, sample_size=sample, random_state=seed)
     return Clusters(points, labels, to_large - to_small, float(silhouette))
 
