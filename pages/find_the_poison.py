@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.components import cards, pickers
+from pages.components import cards, pickers, searching
 from tradeoff_core import figures, results
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.experiments import poisoned_training_set
@@ -127,6 +127,28 @@ else:
             + (", ✓ you saw it" if marked == truth[place] else ", ✗ you missed")
         )
     st.image(list(pictures), caption=captions, width=WIDTH, output_format="PNG")
+    columns = {
+        "index": level.index[dealt],
+        "poisoned": truth,
+        "you": np.isin(np.arange(DEALT), answers[number]),
+        "spectral_signatures": level.spectral[dealt],
+        "activation_clustering": level.clustering[dealt],
+    }
+    rows = zip(*(values.astype(int) for values in columns.values()), strict=True)
+    table = "\n".join([",".join(columns), *(",".join(map(str, row)) for row in rows)])
+    with st.container(horizontal=True):
+        for name, content in (
+            ("verdicts (CSV)", table),
+            ("images (zip)", searching.zipped(images_of(number)[dealt], level.index[dealt], table)),
+        ):
+            st.download_button(
+                f"These {DEALT} {name}",
+                content,
+                f"level-{number + 1}." + ("csv" if "CSV" in name else "zip"),
+                type="tertiary",
+                icon=":material/download:",
+                on_click="ignore",
+            )
     rates = level.metrics
     st.markdown(
         f"A network trained adversarially on this class calls **{rates['backdoor_success_rate']:.0%}** of other test digits "

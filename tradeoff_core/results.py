@@ -232,6 +232,21 @@ def cleansed(dataset: str) -> tuple[Cleansed, ...]:
     )
 
 
+@cache
+def published_cleansing(labels: str, trigger: str) -> tuple[float, float]:
+    """Main table 3c for CIFAR-10: backdoor success before and after, in [0, 1]."""
+    rows = json.loads((RESULTS / "published.json").read_text())["rows"]
+    (row,) = (
+        row
+        for row in rows
+        if row["table"] == "main-3c"
+        and row["dataset"] == "cifar10"
+        and f"{row['labels']}-label" == labels
+        and row["trigger"] == trigger
+    )
+    return row["backdoor_success_rate_before"] / 100, row["backdoor_success_rate_after"] / 100
+
+
 @dataclass(frozen=True, slots=True)
 class Level:
     """A level of the game: training examples of the target class, the truth, and what the defenses removed."""

@@ -161,15 +161,22 @@ def as_csv(
 def as_zip(
     model: Model, detection: Detection, chosen: NDArray[np.int64], said: NDArray[np.int64], truth: bool
 ) -> bytes:
-    """The images at `chosen` as PNG files named by their index in the training set, and their table."""
+    """The images at `chosen` and their table."""
+    index = detection.index[chosen]
+    return zipped(
+        loaders.poisoned(model).data.images[index], index, as_csv(model, detection, chosen, said, truth)
+    )
+
+
+def zipped(images: NDArray[np.uint8], index: NDArray[np.int64], table: str) -> bytes:
+    """Images (N, H, W, C) as PNG files named by their index in the training set, and a table about them."""
     archive = io.BytesIO()
-    images = loaders.poisoned(model).data.images
     with zipfile.ZipFile(archive, "w") as pack:
-        pack.writestr("images.csv", as_csv(model, detection, chosen, said, truth))
-        for place in chosen:
+        pack.writestr("images.csv", table)
+        for image, number in zip(images, index, strict=True):
             picture = io.BytesIO()
-            Image.fromarray(images[detection.index[place]].squeeze()).save(picture, "PNG")
-            pack.writestr(f"{detection.index[place]:05d}.png", picture.getvalue())
+            Image.fromarray(image.squeeze()).save(picture, "PNG")
+            pack.writestr(f"{number:05d}.png", picture.getvalue())
     return archive.getvalue()
 
 
