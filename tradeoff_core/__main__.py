@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from typing import NoReturn
 
-from tradeoff_core.commands import bench, cleanse, detect, download, evaluate, models, train
+from tradeoff_core.commands import bench, cleanse, detect, download, evaluate, models, sweep, train
 from tradeoff_core.commands.output import say, without_nan
 from tradeoff_core.errors import TradeoffError
 
@@ -21,6 +21,7 @@ COMMANDS = {
     "models": models,
     "evaluate": evaluate,
     "train": train,
+    "sweep": sweep,
     "detect": detect,
     "cleanse": cleanse,
     "download": download,

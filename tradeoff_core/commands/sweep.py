@@ -1,0 +1,51 @@
+"""`sweep`: a grid of experiments, several at a time, resumable."""
+
+import argparse
+from pathlib import Path
+
+from tradeoff_core.commands.arguments import whole
+from tradeoff_core.commands.output import Answer, share_bar
+from tradeoff_core.errors import TradeoffError
+
+WHAT = "train and measure every run of a grid, several at a time, or go on with a broken-off sweep"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The grid, how many at once, and where runs and results go."""
+    parser.add_argument("grid", metavar="GRID", type=Path, help="a TOML file of tables [[grid]]")
+    parser.add_argument(
+        "--workers", metavar="N", type=whole(1), default=1, help="runs at a time, one thread each (1)"
+    )
+    parser.add_argument(
+        "--runs", metavar="DIR", type=Path, default=Path("runs"), help="the runs' folder (runs)"
+    )
+    parser.add_argument(
+        "--results",
+        metavar="PATH",
+        type=Path,
+        help="a line of JSON a run (default: beside the runs, as the grid is named)",
+    )
+    parser.set_defaults(after_interrupt=": the same command does only what is left")
+
+
+def run(options: argparse.Namespace) -> Answer:
+    """Every run's line, and how many were done, failed and skipped."""
+    from tradeoff_core.sweep import read_grid, run_sweep
+
+    jobs = read_grid(options.grid)
+    if options.runs.exists() and not options.runs.is_dir():
+        raise TradeoffError(f"--runs '{options.runs}' is a file: choose a folder")
+    path = options.results or options.runs / f"{options.grid.stem}.jsonl"
+    if path.is_dir():
+        raise TradeoffError(f"--results '{path}' is a folder: choose a file in it")
+    with share_bar(f"{len(jobs)} runs") as progress:
+        swept = run_sweep(jobs, options.runs, path, options.workers, progress)
+    lines = [f"{swept.done} done, {swept.failed} failed, {swept.skipped} were finished before: {path}"]
+    lines += [f"  failed: {line['run']}: {line['error']}" for line in swept.results if "error" in line]
+    document = {
+        "done": swept.done,
+        "failed": swept.failed,
+        "skipped": swept.skipped,
+        "results": str(path),
+    }
+    return document, "\n".join(lines)
