@@ -76,7 +76,8 @@ LAYERS = {  # data and models know nothing of experiments
     "triggers.py": {"errors", "paths", "datasets"},
     "poisoning.py": {"errors", "datasets", "triggers"},
     "evaluation.py": {"errors", "attacks", "triggers"},
-    "training.py": {"errors", "paths", "attacks", "networks"},
+    "objectives.py": {"attacks"},
+    "training.py": {"errors", "paths", "attacks", "networks", "objectives"},
     # nor do the defenses, save the module that applies them to trained models
     "defenses/detection.py": {"errors", "datasets", "evaluation", "networks", "poisoning"},
     "defenses/spectral_signatures.py": {"errors", "defenses.detection"},

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tradeoff_core import training
-from tradeoff_core.attacks import Attack, Norm
+from tradeoff_core.attacks import Attack, Norm, fgsm
 from tradeoff_core.evaluation import fooled_by, predicted_classes
 from tradeoff_core.networks import build
 from tradeoff_core.training import Progress, Schedule, Training, train
@@ -33,7 +33,16 @@ class PowerCutError(Exception):
     pass
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, replace(RECIPE, attack=None)], ids=["adversarial", "standard"])
+METHODS = {
+    "adversarial": RECIPE,
+    "standard": replace(RECIPE, attack=None),
+    "targeted": replace(RECIPE, attack=fgsm(0.1, targeted=True)),
+    "lipschitz": replace(RECIPE, attack=None, lipschitz=1e-3),
+    "trades": replace(RECIPE, trades=6.0),
+}
+
+
+@pytest.mark.parametrize("recipe", METHODS.values(), ids=METHODS)
 def test_22_a_training_broken_off_after_an_epoch_ends_as_an_unbroken_one(recipe, digits, tmp_path):
     whole, history = run(recipe, digits)
     checkpoint = tmp_path / "checkpoint.safetensors"
@@ -237,6 +246,10 @@ def test_a_loss_that_is_no_number_stops_the_training(pixel, digits, tmp_path, re
         ({"learning_rate": math.nan}, "learning_rate nan"),
         ({"schedule": "cosine"}, "schedule 'cosine'.*constant or one-cycle"),
         ({"attack": Attack(epsilon=0.0)}, "epsilon 0 .*leave the attack out"),
+        ({"lipschitz": 0.0}, "lipschitz 0 is out of range"),
+        ({"trades": -1.0}, "trades -1 is out of range"),
+        ({"trades": 6.0}, "trades needs an untargeted attack"),
+        ({"trades": 6.0, "attack": fgsm(0.1, targeted=True)}, "trades needs an untargeted attack"),
     ],
 )
 def test_impossible_trainings_are_refused(fields, named, refused):
@@ -251,3 +264,68 @@ def test_a_batch_need_not_divide_the_data(digits):
     assert np.isfinite(history[0].loss)
     assert history[0].accuracy * 7 == pytest.approx(round(history[0].accuracy * 7))
     assert all(torch.isfinite(value).all() for value in network.state_dict().values())
+
+
+def test_a_wrong_class_is_never_the_label_and_any_other_as_likely():
+    labels = torch.arange(10).repeat(1000)
+    wrong = training.wrong_classes(labels, 10, torch.Generator().manual_seed(0))
+    counts = np.zeros((10, 10), dtype=int)
+    np.add.at(counts, (labels.numpy(), wrong.numpy()), 1)
+    assert (np.diag(counts) == 0).all()
+    others = counts[~np.eye(10, dtype=bool)]
+    assert others.min() > 70  # 111 expected of each
+    assert others.max() < 160
+
+
+def test_targeted_training_aims_at_wrong_classes_and_reports_accuracy_under_its_attack(digits, monkeypatch):
+    aims: list[torch.Tensor] = []
+
+    def watched(network, images, labels, *others):
+        aims.append(labels)
+        return perturb(network, images, labels, *others)
+
+    perturb = training.perturb
+    monkeypatch.setattr(training, "perturb", watched)
+    _, history = run(replace(METHODS["targeted"], epochs=1, batch_size=200), digits)
+    batch, _ = aims  # one of training, one of validation
+    assert len(batch) == 200
+    assert 0 <= history[0].training_attack_accuracy <= history[0].validation_accuracy + 0.2
+
+
+def test_batch_norm_learns_from_what_is_trained_on_and_not_from_the_attack(digits):
+    images, labels = digits[0][:50], digits[1][:50]
+    counts = []
+    for recipe in (replace(RECIPE, epochs=1), replace(RECIPE, epochs=1, attack=None)):
+        network = build("mnist-cnn-denoising", 0.1, seed=0)
+        train(network, images, labels, recipe, 0, validation=(images[:5], labels[:5]))
+        counts.append({name: int(value) for name, value in network.state_dict().items() if "tracked" in name})
+    assert counts[0] == counts[1]
+    assert set(counts[0].values()) == {2}  # one for each batch
+
+
+def test_a_denoising_network_resumes_as_an_unbroken_one(digits, tmp_path):
+    images, labels = digits[0][:50], digits[1][:50]
+    checkpoint = tmp_path / "checkpoint.safetensors"
+
+    def trained(checkpoint, cut=None):
+        network = build("mnist-cnn-denoising", 0.1, seed=0)
+
+        def note(entry):
+            if cut == entry.epoch:
+                raise PowerCutError
+
+        train(
+            network,
+            images,
+            labels,
+            replace(RECIPE, epochs=2),
+            0,
+            validation=(images[:5], labels[:5]),
+            progress=note,
+            checkpoint=checkpoint,
+        )
+        return network
+
+    with pytest.raises(PowerCutError):
+        trained(checkpoint, cut=1)
+    assert same_weights(trained(checkpoint), trained(None))

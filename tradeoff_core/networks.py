@@ -17,6 +17,11 @@ class Network(nn.Module):
         self.head = head
 
     @property
+    def classes(self) -> int:
+        """How many classes it tells apart."""
+        return self.head.out_features
+
+    @property
     def layers(self) -> tuple[str, ...]:
         """What `features` can be asked for, from input to output."""
         return tuple(self.stages)
@@ -49,9 +54,7 @@ class MnistCNN(Network):
     """
 
     def __init__(self, width: float = 1.0) -> None:
-        if not 0 < width <= 4:
-            raise TradeoffError(f"width {width:g} is out of range: choose above 0 and at most 4")
-        first, second, hidden = (max(1, round(width * n)) for n in (32, 64, 1024))
+        first, second, hidden = _scaled(width, 32, 64, 1024)
         super().__init__(
             {
                 "conv1": nn.Sequential(nn.Conv2d(1, first, 5, padding=2), nn.MaxPool2d(2), nn.ReLU()),
@@ -62,7 +65,55 @@ class MnistCNN(Network):
         )
 
 
-NETWORKS: dict[str, Callable[[float], Network]] = {"mnist-cnn": MnistCNN}
+class Denoise(nn.Module):
+    """A non-local block, x + norm(conv(attention(x))), that averages features over similar places.
+
+    Xie et al. (CVPR 2019), embedded Gaussian: places attend to each other by the softmax of their embedded dot
+    product. Its batch norm starts at 0, so that the block starts as the identity.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        inner = max(1, channels // 2)
+        self.queries, self.keys = nn.Conv2d(channels, inner, 1), nn.Conv2d(channels, inner, 1)
+        self.output, self.norm = nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels)
+        nn.init.zeros_(self.norm.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        queries, keys = self.queries(x).flatten(2), self.keys(x).flatten(2)  # (N, inner, H W)
+        attention = (queries.transpose(1, 2) @ keys).softmax(dim=2)  # (N, H W, H W), rows sum to 1
+        averaged = (x.flatten(2) @ attention.transpose(1, 2)).view_as(x)  # (N, C, H W) -> (N, C, H, W)
+        denoised: Tensor = x + self.norm(self.output(averaged))
+        return denoised
+
+
+class DenoisingMnistCNN(Network):
+    """The paper's MNIST network with a denoising block after each pooling."""
+
+    def __init__(self, width: float = 1.0) -> None:
+        plain = MnistCNN(width)
+        super().__init__({}, plain.head)
+        for name, stage in plain.stages.items():
+            channels = next(
+                (part.out_channels for part in stage.children() if isinstance(part, nn.Conv2d)), None
+            )
+            self.stages[name] = stage
+            if channels:
+                self.stages[name.replace("conv", "denoise")] = Denoise(channels)
+
+
+def _scaled(width: float, *sizes: int) -> list[int]:
+    """Layer sizes at a width. Raises TradeoffError for a width that cannot be."""
+    if not 0 < width <= 4:
+        raise TradeoffError(f"width {width:g} is out of range: choose above 0 and at most 4")
+    return [max(1, round(width * size)) for size in sizes]
+
+
+NETWORKS: dict[str, Callable[[float], Network]] = {
+    "mnist-cnn": MnistCNN,
+    "mnist-cnn-denoising": DenoisingMnistCNN,
+}
 
 
 def build(name: str, width: float, seed: int) -> Network:

@@ -17,9 +17,10 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
 
-from tradeoff_core.attacks import Attack, fool, perturb, succeeded
+from tradeoff_core.attacks import Attack, fool, perturb
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.networks import Network
+from tradeoff_core.objectives import cross_lipschitz, perturb_for_trades, trades
 from tradeoff_core.paths import write_atomically
 
 CHECK_STEPS = 10  # the stronger attack that catastrophic overfitting is measured with
@@ -34,7 +35,12 @@ class Schedule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How a network is trained. `attack=None` is standard training."""
+    """How a network is trained. `attack=None` is standard training.
+
+    A targeted attack aims every example at a wrong class, drawn anew in every batch. `lipschitz` is the weight of
+    the cross-Lipschitz regulariser, `trades` the weight of TRADES's divergence in place of the cross-entropy of
+    attacked images.
+    """
 
     attack: Attack | None = None
     epochs: int = 20
@@ -42,6 +48,8 @@ class Training:
     learning_rate: float = 1e-3
     schedule: Schedule = Schedule.ONE_CYCLE
     ramp_epochs: int = 0
+    lipschitz: float | None = None
+    trades: float | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -58,8 +66,14 @@ class Training:
             raise TradeoffError(f"learning_rate {self.learning_rate:g} is out of range: above 0, at most 1")
         if self.attack is not None and self.attack.epsilon == 0:
             raise TradeoffError("epsilon 0 is no adversarial training: leave the attack out instead")
-        if self.attack is not None and self.attack.targeted:
-            raise TradeoffError("a targeted attack cannot be trained against: its images help the network")
+        for name in ("lipschitz", "trades"):
+            weight = getattr(self, name)
+            if weight is not None and not 0 < weight < float("inf"):
+                raise TradeoffError(
+                    f"{name} {weight:g} is out of range: a weight above 0 (leave it out for none)"
+                )
+        if self.trades is not None and (self.attack is None or self.attack.targeted):
+            raise TradeoffError("trades needs an untargeted attack to train against: give training.attack")
 
     @property
     def epsilon(self) -> float:
@@ -143,13 +157,18 @@ def train(
         for number, batch in enumerate(_batches(len(images), training.batch_size, generator)):
             inputs, targets = images[batch], labels[batch]
             if attack is not None:
-                network.requires_grad_(False)
-                inputs = perturb(network, inputs, targets, attack, generator)
-                network.requires_grad_(True)
+                network.eval().requires_grad_(False)  # batch norm must not learn from the attack's steps
+                inputs = _attacked(network, inputs, targets, attack, training, generator)
+                network.train().requires_grad_(True)
             share = (epoch + number / steps_per_epoch) / training.epochs
             optimizer.param_groups[0]["lr"] = training.learning_rate_at(share)
             logits = network(inputs)
-            loss = F.cross_entropy(logits, targets)
+            if training.trades is None:
+                loss = F.cross_entropy(logits, targets)
+            else:
+                loss = trades(network(images[batch]), logits, targets, training.trades)
+            if training.lipschitz is not None:
+                loss = loss + training.lipschitz * cross_lipschitz(network, inputs)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -177,6 +196,26 @@ def train(
     return history
 
 
+def _attacked(
+    network: Network,
+    images: Tensor,
+    labels: Tensor,
+    attack: Attack,
+    training: Training,
+    generator: torch.Generator,
+) -> Tensor:
+    """The images that an epoch trains on in place of clean ones."""
+    if training.trades is not None:
+        return perturb_for_trades(network, images, attack, generator)
+    aims = wrong_classes(labels, network.classes, generator) if attack.targeted else labels
+    return perturb(network, images, aims, attack, generator)
+
+
+def wrong_classes(labels: Tensor, classes: int, generator: torch.Generator) -> Tensor:
+    """A class for each label (N,), drawn uniformly from the other ones."""
+    return (labels + torch.randint(1, classes, labels.shape, generator=generator)) % classes
+
+
 def _batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     yield from torch.split(torch.randperm(count, generator=generator), size)
 
@@ -191,9 +230,10 @@ def _validate(
         return clean, None, None
     network.requires_grad_(False)
     generator = torch.Generator().manual_seed(0)
-    attacked = perturb(network, images, labels, attack, generator)
+    aims = wrong_classes(labels, network.classes, generator) if attack.targeted else labels
+    attacked = perturb(network, images, aims, attack, generator)
     with torch.no_grad():
-        weak = 1 - succeeded(network(attacked), labels, attack).float().mean().item()
+        weak = 1 - (network(attacked).argmax(1) != labels).float().mean().item()
     strong_attack = Attack(attack.norm, attack.epsilon, CHECK_STEPS)
     fooled, _ = fool(network, images, labels, strong_attack, generator)
     network.requires_grad_(True)
