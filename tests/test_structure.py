@@ -77,7 +77,8 @@ LAYERS = {  # data and models know nothing of experiments
     "poisoning.py": {"errors", "datasets", "triggers"},
     "evaluation.py": {"errors", "attacks", "triggers"},
     "objectives.py": {"attacks"},
-    "training.py": {"errors", "paths", "attacks", "networks", "objectives"},
+    "certification.py": {"errors", "networks"},
+    "training.py": {"errors", "paths", "attacks", "certification", "networks", "objectives"},
     # nor do the defenses, save the module that applies them to trained models
     "defenses/detection.py": {"errors", "datasets", "evaluation", "networks", "poisoning"},
     "defenses/spectral_signatures.py": {"errors", "defenses.detection"},

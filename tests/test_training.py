@@ -9,7 +9,7 @@ from tradeoff_core import training
 from tradeoff_core.attacks import Attack, Norm, fgsm
 from tradeoff_core.evaluation import fooled_by, predicted_classes
 from tradeoff_core.networks import build
-from tradeoff_core.training import Progress, Schedule, Training, train
+from tradeoff_core.training import IntervalBounds, Progress, Schedule, Training, train
 
 RECIPE = Training(Attack(epsilon=0.1, steps=2), epochs=3, batch_size=25, learning_rate=3e-3, ramp_epochs=3)
 
@@ -39,6 +39,9 @@ METHODS = {
     "targeted": replace(RECIPE, attack=fgsm(0.1, targeted=True)),
     "lipschitz": replace(RECIPE, attack=None, lipschitz=1e-3),
     "trades": replace(RECIPE, trades=6.0),
+    "interval bounds": replace(
+        RECIPE, attack=None, interval_bounds=IntervalBounds(0.1, warm_up_epochs=1, ramp_epochs=2)
+    ),
 }
 
 

@@ -103,6 +103,21 @@ class DenoisingMnistCNN(Network):
                 self.stages[name.replace("conv", "denoise")] = Denoise(channels)
 
 
+class SmallIbpCNN(Network):
+    """The small network of Gowal et al. (2018) for interval bounds: convolutions with strides, no pooling."""
+
+    def __init__(self, width: float = 1.0) -> None:
+        first, second, hidden = _scaled(width, 16, 32, 100)
+        super().__init__(
+            {
+                "conv1": nn.Sequential(nn.Conv2d(1, first, 4, stride=2), nn.ReLU()),
+                "conv2": nn.Sequential(nn.Conv2d(first, second, 4), nn.ReLU()),
+                "penultimate": nn.Sequential(nn.Flatten(), nn.Linear(10 * 10 * second, hidden), nn.ReLU()),
+            },
+            nn.Linear(hidden, 10),
+        )
+
+
 def _scaled(width: float, *sizes: int) -> list[int]:
     """Layer sizes at a width. Raises TradeoffError for a width that cannot be."""
     if not 0 < width <= 4:
@@ -113,6 +128,7 @@ def _scaled(width: float, *sizes: int) -> list[int]:
 NETWORKS: dict[str, Callable[[float], Network]] = {
     "mnist-cnn": MnistCNN,
     "mnist-cnn-denoising": DenoisingMnistCNN,
+    "mnist-ibp-small": SmallIbpCNN,
 }
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tradeoff_core.attacks import Attack, fool, perturb
+from tradeoff_core.certification import worst_logits
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.networks import Network
 from tradeoff_core.objectives import cross_lipschitz, perturb_for_trades, trades
@@ -31,6 +32,35 @@ class Schedule(StrEnum):
 
     CONSTANT = "constant"
     ONE_CYCLE = "one-cycle"
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalBounds:
+    """Training on interval bounds (Gowal et al. 2018).
+
+    After epochs on the plain loss ε grows from 0, and the plain loss's weight falls from 1 to `nominal_weight`;
+    the rest is the verified loss's.
+    """
+
+    epsilon: float = 0.4
+    warm_up_epochs: int = 5
+    ramp_epochs: int = 30
+    nominal_weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.epsilon < float("inf"):
+            raise TradeoffError(f"epsilon {self.epsilon:g} is out of range: it must be above 0")
+        for name, least in (("warm_up_epochs", 0), ("ramp_epochs", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise TradeoffError(f"{name} {value} is out of range: it must be a whole number from {least}")
+        if not 0 <= self.nominal_weight < 1:
+            raise TradeoffError(f"nominal_weight {self.nominal_weight:g} is out of range: from 0, below 1")
+
+    def at(self, epochs: float) -> tuple[float, float]:
+        """ε and the plain loss's weight after so many epochs."""
+        share = min(max((epochs - self.warm_up_epochs) / self.ramp_epochs, 0), 1)
+        return share * self.epsilon, 1 - share * (1 - self.nominal_weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +80,7 @@ class Training:
     ramp_epochs: int = 0
     lipschitz: float | None = None
     trades: float | None = None
+    interval_bounds: IntervalBounds | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -74,11 +105,14 @@ class Training:
                 )
         if self.trades is not None and (self.attack is None or self.attack.targeted):
             raise TradeoffError("trades needs an untargeted attack to train against: give training.attack")
+        if self.interval_bounds is not None and self.attack is not None:
+            raise TradeoffError("interval_bounds train against every perturbation: leave the attack out")
 
     @property
     def epsilon(self) -> float:
         """The training ε, 0 for standard training."""
-        return self.attack.epsilon if self.attack else 0.0
+        against = self.attack or self.interval_bounds
+        return against.epsilon if against else 0.0
 
     def attack_in(self, epoch: int) -> Attack | None:
         """The attack of an epoch (counted from 0), its ε and step reduced while it ramps up."""
@@ -163,12 +197,7 @@ def train(
             share = (epoch + number / steps_per_epoch) / training.epochs
             optimizer.param_groups[0]["lr"] = training.learning_rate_at(share)
             logits = network(inputs)
-            if training.trades is None:
-                loss = F.cross_entropy(logits, targets)
-            else:
-                loss = trades(network(images[batch]), logits, targets, training.trades)
-            if training.lipschitz is not None:
-                loss = loss + training.lipschitz * cross_lipschitz(network, inputs)
+            loss = _loss(network, logits, inputs, images[batch], targets, training, share * training.epochs)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -194,6 +223,30 @@ def train(
             progress(history[-1])
     network.eval()
     return history
+
+
+def _loss(
+    network: Network,
+    logits: Tensor,
+    inputs: Tensor,
+    clean: Tensor,
+    labels: Tensor,
+    training: Training,
+    epochs: float,
+) -> Tensor:
+    """What a step minimises: `logits` are of `inputs`, which are `clean` or attacked; `epochs` are behind it."""
+    if training.trades is not None:
+        loss = trades(network(clean), logits, labels, training.trades)
+    else:
+        loss = F.cross_entropy(logits, labels)
+    if training.lipschitz is not None:
+        loss = loss + training.lipschitz * cross_lipschitz(network, inputs)
+    if training.interval_bounds is not None:
+        epsilon, weight = training.interval_bounds.at(epochs)
+        if weight < 1:
+            verified = F.cross_entropy(worst_logits(network, inputs, labels, epsilon), labels)
+            loss = weight * loss + (1 - weight) * verified
+    return loss
 
 
 def _attacked(

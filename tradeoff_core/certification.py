@@ -1,0 +1,98 @@
+"""Interval bounds: what a network can say of any image within ε in l-inf, and which images that certifies.
+
+Gowal et al. (2018), "On the effectiveness of interval bound propagation". Every pixel becomes an interval, and
+every layer turns intervals into intervals that hold whatever it can give for them; the last layer is merged with
+the difference of two classes, which is tighter than bounding both. Sound up to float32's rounding.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tradeoff_core.errors import TradeoffError
+from tradeoff_core.networks import Network
+
+MONOTONE = (nn.ReLU, nn.LeakyReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Identity)
+Interval = tuple[Tensor, Tensor]  # lower and upper bounds, of one shape
+
+
+Epsilon = float | Tensor  # one for all images, or one for each of N
+
+
+def image_interval(images: Tensor, epsilon: Epsilon) -> Interval:
+    """What images (N, C, H, W) may become within ε in l-inf and [0, 1]."""
+    if isinstance(epsilon, Tensor):
+        epsilon = epsilon.view(-1, 1, 1, 1)
+    elif epsilon < 0:
+        raise TradeoffError(f"epsilon {epsilon:g} is out of range: it must be 0 or more")
+    return (images - epsilon).clamp(0, 1), (images + epsilon).clamp(0, 1)
+
+
+def propagate(module: nn.Module, interval: Interval) -> Interval:
+    """The bounds after a module. Raises TradeoffError for a kind of layer without sound bounds here."""
+    lower, upper = interval
+    if isinstance(module, nn.Sequential):
+        for part in module:
+            interval = propagate(part, interval)
+        return interval
+    if isinstance(module, MONOTONE):
+        return module(lower), module(upper)
+    middle, radius = (lower + upper) / 2, (upper - lower) / 2
+    if isinstance(module, nn.Linear):
+        middle, radius = module(middle), F.linear(radius, module.weight.abs())
+    elif isinstance(module, nn.Conv2d) and module.padding_mode == "zeros":
+        middle = module(middle)
+        radius = module._conv_forward(radius, module.weight.abs(), None)
+    else:
+        raise TradeoffError(f"no interval bounds for a layer of kind {type(module).__name__}")
+    return middle - radius, middle + radius
+
+
+def logit_bounds(network: Network, images: Tensor, epsilon: Epsilon) -> Interval:
+    """Lower and upper bounds (N, classes) of the logits of every image within ε in l-inf.
+
+    Raises TradeoffError for a network with a layer that has no sound bounds here.
+    """
+    return propagate(network.head, _penultimate(network, images, epsilon))
+
+
+def margin_bounds(network: Network, images: Tensor, labels: Tensor, epsilon: Epsilon) -> Tensor:
+    """Lower bounds (N, classes) of the label's logit minus each class's, 0 in the label's own column."""
+    lower, upper = _penultimate(network, images, epsilon)  # (N, D)
+    weight, bias = network.head.weight, network.head.bias
+    difference = weight[labels][:, None] - weight[None]  # (N, classes, D)
+    offset = bias[labels][:, None] - bias[None]  # (N, classes)
+    middle, radius = (lower + upper) / 2, (upper - lower) / 2
+    bounds: Tensor = torch.einsum("ncd,nd->nc", difference, middle) + offset
+    return bounds - torch.einsum("ncd,nd->nc", difference.abs(), radius)
+
+
+def _penultimate(network: Network, images: Tensor, epsilon: Epsilon) -> Interval:
+    interval = image_interval(images, epsilon)
+    for stage in network.stages.values():
+        interval = propagate(stage, interval)
+    lower, upper = interval
+    return lower.flatten(1), upper.flatten(1)
+
+
+def certified(network: Network, images: Tensor, labels: Tensor, epsilon: Epsilon) -> Tensor:
+    """Which images (N,) no perturbation within ε in l-inf can turn from their label."""
+    with torch.no_grad():
+        bounds = margin_bounds(network, images, labels, epsilon)
+    return (bounds.scatter(1, labels[:, None], torch.inf) > 0).all(dim=1)
+
+
+def certified_radius(
+    network: Network, images: Tensor, labels: Tensor, largest: float = 0.5, steps: int = 12
+) -> Tensor:
+    """The largest ε (N,) up to `largest` at which each image is certified, by bisection; 0 for a misread one."""
+    radius, width = images.new_zeros(len(images)), largest
+    for _ in range(steps):
+        width /= 2
+        radius = torch.where(certified(network, images, labels, radius + width), radius + width, radius)
+    return radius
+
+
+def worst_logits(network: Network, images: Tensor, labels: Tensor, epsilon: Epsilon) -> Tensor:
+    """Logits (N, classes) as bad as the bounds allow, 0 for the label: the verified loss is theirs."""
+    return -margin_bounds(network, images, labels, epsilon)
