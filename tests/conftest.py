@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from tradeoff_core.attacks import Attack
@@ -17,7 +18,8 @@ from tradeoff_core.networks import Network, build, freeze
 from tradeoff_core.poisoning import Poison, PoisonLabels, poison_dataset
 from tradeoff_core.training import Training, train
 
-torch.set_num_threads(1)  # the same sums in the same order everywhere, and no fight over cores
+threadpool_limits(1)  # numpy's threads,
+torch.set_num_threads(1)  # and torch's: the same sums in the same order everywhere, and no fight over cores
 import_torchvision()  # before an oracle imports it
 
 Refused = Callable[[str], AbstractContextManager[None]]

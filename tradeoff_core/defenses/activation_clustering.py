@@ -110,25 +110,25 @@ def judge(clusters: Clusters, rule: Rule, poisoned: NDArray[np.bool_]) -> Verdic
     if rule is Rule.SIZE:
         if share < SMALL:
             return Verdict(
-                1, f"one cluster holds {share:.0%} of the class, under {SMALL:.0%}: it is called poison"
+                1, f"one cluster holds {share:.1%} of the class, under {SMALL:.0%}: it is called poison"
             )
         return Verdict(
-            None, f"the smaller cluster holds {share:.0%}, not under {SMALL:.0%}: both are called clean"
+            None, f"the smaller cluster holds {share:.1%}, not under {SMALL:.0%}: both are called clean"
         )
     if rule is Rule.SILHOUETTE:
         if silhouette < SEPARATED:
             return Verdict(
-                None, f"silhouette {silhouette:.2f}, under {SEPARATED:.2f}: both clusters are called clean"
+                None, f"silhouette {silhouette:.3f}, under {SEPARATED:.2f}: both clusters are called clean"
             )
         if share == 0.5:
             return Verdict(
                 None,
-                f"silhouette {silhouette:.2f}, at least {SEPARATED:.2f}, so there are two groups; "
+                f"silhouette {silhouette:.3f}, at least {SEPARATED:.2f}, so there are two groups; "
                 "but they are equally large, and the rule cannot say which is poison",
             )
         return Verdict(
             1,
-            f"silhouette {silhouette:.2f}, at least {SEPARATED:.2f}: the smaller cluster is called poison",
+            f"silhouette {silhouette:.3f}, at least {SEPARATED:.2f}: the smaller cluster is called poison",
         )
     if not poisoned.any():
         return Verdict(None, "the oracle knows that nothing here is poisoned")

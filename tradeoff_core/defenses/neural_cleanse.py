@@ -208,7 +208,8 @@ def _round(
     state.best_norm[active] = torch.where(better, norms, state.best_norm[active])
     improved = active[better | state.best_norm[active].isinf()]  # before the first that works, show the last
     state.best[improved] = state.hidden[improved]
-    state.stalled[active.numpy()] = np.where(better.numpy(), 0, state.stalled[active.numpy()] + 1)
+    found = state.best_norm[active].isfinite()  # one that never worked is not done, however long it takes
+    state.stalled[active.numpy()] = np.where((better | ~found).numpy(), 0, state.stalled[active.numpy()] + 1)
     state.above[active] = torch.where(works, state.above[active] + 1, 0)
     state.below[active] = torch.where(works, 0, state.below[active] + 1)
     raised, lowered = state.above == reversal.patience, state.below == reversal.patience
