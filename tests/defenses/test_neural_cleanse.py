@@ -271,8 +271,8 @@ def test_all_classes_at_once_get_what_each_gets_alone(bias, recipe, monkeypatch)
         torch.testing.assert_close(found.patterns[label], pattern, atol=1e-4, rtol=0)
     if recipe is RECIPES["stalls"]:
         rounds = [entry[2] for entry in alone]
-        assert min(rounds) < max(rounds) < recipe.rounds  # each stops by itself, then all do
-        assert len(found.frames) == max(rounds) + 1
+        assert min(rounds) < max(rounds)  # each stops by itself, one that never works goes on to the end
+        assert len(found.frames) == min(max(rounds) + 1, recipe.rounds)
     else:
         assert len(found.frames) == recipe.rounds
     if recipe is RECIPES["weight-moves"]:
