@@ -11,7 +11,8 @@ from torch import Generator, Tensor
 from tradeoff_core import evaluation, zoo
 from tradeoff_core.attacks import Attack, perturb_at
 from tradeoff_core.datasets import ImageDataset, Split, load_dataset
-from tradeoff_core.defenses.models import Cleansing, Finding, Inspection, cleanse, inspect
+from tradeoff_core.defenses.detection import ClassFeatures, class_features
+from tradeoff_core.defenses.models import Cleansing, Finding, Inspection, cleanse, inspect_features
 from tradeoff_core.evaluation import Rate
 from tradeoff_core.experiments import poisoned_training_set
 from tradeoff_core.networks import Network
@@ -53,8 +54,13 @@ def finding(model: Model, label: int, inspection: Inspection) -> Finding:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _finding(sha256: str, label: int, inspection: Inspection, _model: Model) -> Finding:  # noqa: ARG001
-    return inspect(network(_model), poisoned(_model), label, inspection)
+def _finding(sha256: str, label: int, inspection: Inspection, _model: Model) -> Finding:
+    return inspect_features(_features(sha256, label, inspection.layer, _model), inspection)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _features(sha256: str, label: int, layer: str, _model: Model) -> ClassFeatures:  # noqa: ARG001
+    return class_features(network(_model), poisoned(_model), label, layer)
 
 
 def read_training_set(model: Model) -> NDArray[np.int64]:

@@ -92,8 +92,10 @@ def cluster(points: Floats, seed: int = 0) -> Clusters:
     """Split points (N, d) in two by k-means, whatever their order."""
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
+    from threadpoolctl import threadpool_limits
 
-    means = KMeans(2, n_init=10, random_state=seed).fit(points)
+    with threadpool_limits(1):  # on so little data threads only wait for each other
+        means = KMeans(2, n_init=10, random_state=seed).fit(points)
     labels, centres = means.labels_.astype(np.int64), means.cluster_centers_
     sizes = np.bincount(labels, minlength=2)
     if sizes[1] > sizes[0] or (sizes[1] == sizes[0] and tuple(centres[1]) < tuple(centres[0])):

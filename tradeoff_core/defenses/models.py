@@ -13,7 +13,7 @@ from tradeoff_core.attacks import Attack
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.defenses import activation_clustering, spectral_signatures
 from tradeoff_core.defenses.activation_clustering import Clusters, Reduction, Rule, Verdict
-from tradeoff_core.defenses.detection import Detection, class_features
+from tradeoff_core.defenses.detection import ClassFeatures, Detection, class_features
 from tradeoff_core.defenses.neural_cleanse import (
     Reversal,
     Triggers,
@@ -70,7 +70,11 @@ def inspect(network: Network, training: PoisonedDataset, label: int, inspection:
     Raises TradeoffError if they are fewer than ten, if the layer or the rate is impossible, and for a true
     share of a class without poison.
     """
-    examples = class_features(network, training, label, inspection.layer)
+    return inspect_features(class_features(network, training, label, inspection.layer), inspection)
+
+
+def inspect_features(examples: ClassFeatures, inspection: Inspection) -> Finding:
+    """Inspect examples whose features were read before, at the inspection's layer. Raises as `inspect` does."""
     if inspection.method is Method.CLUSTERING:
         return Finding(
             *activation_clustering.detect(
@@ -87,7 +91,7 @@ def inspect(network: Network, training: PoisonedDataset, label: int, inspection:
         if not 0 < rate < 1:
             kind = "poisoned" if rate else "clean"
             raise TradeoffError(
-                f"every training example of class {label} is {kind}, so there is no true share to remove: "
+                f"every training example of class {examples.label} is {kind}, so there is no true share to remove: "
                 "give a removal rate"
             )
     return Finding(spectral_signatures.detect(examples, rate, centred=inspection.centred))
