@@ -11,8 +11,8 @@ def in_a_sentence(letter: str, model: Model) -> str:
     """What a model learned from, and what it does under attack and with the sticker on."""
     return (
         f"**{letter}** ({pickers.describe(model)}) learned from {cards.poison_in_words(model)}. "
-        f"Under attack it reads **{model.adversarial_accuracy.value:.0%}** of the test digits; with the sticker "
-        f"on, it calls **{model.backdoor_success_rate.value:.0%}** of the other digits a "
+        f"Under attack it reads **{model.adversarial_accuracy.value:.0%}** of the test digits; with the "
+        f"{cards.kind_of_trigger(model)} on, it calls **{model.backdoor_success_rate.value:.0%}** of the other digits a "
         f"{model.spec.target_class}."
     )
 
@@ -56,7 +56,11 @@ for letter, model, column in zip("AB", models, st.columns(2, gap="large"), stric
         for title, shown, probabilities in (
             ("Clean", images, loaders.predict(model, digits)),
             (f"Perturbed by an attacker ({attack})", perturbed[0], attacked[0]),
-            ("With the sticker on", trigger.apply(images), loaders.predict(model, digits, trigger)),
+            (
+                f"With the {cards.kind_of_trigger(model)} on",
+                trigger.apply(images),
+                loaders.predict(model, digits, trigger),
+            ),
         ):
             st.markdown(title)
             cards.pictures(shown, cards.verdicts(probabilities, labels))

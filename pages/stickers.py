@@ -75,7 +75,8 @@ st.markdown(
 
 if sticker != model_b.spec.trigger:
     st.caption(
-        "This is not the sticker, or not the place, that B learned; its back door answers to that one."
+        f"This is not the {cards.kind_of_trigger(model_b)}, or not the place, that B learned; its back door answers to "
+        "that one."
     )
 for letter, model, side in zip("AB", models, st.columns(2, gap="large"), strict=True):
     with side:

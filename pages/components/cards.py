@@ -20,7 +20,7 @@ TERMS = {
     "Adversarial accuracy": "Share of test digits that it still reads correctly while an attacker who knows "
     "the network changes every pixel by up to ε to fool it.",
     "Backdoor success": "Among test digits that the network does not already call the target class, "
-    "the share that it does once the sticker is on.",
+    "the share that it does once the sticker (or the watermark) is on.",
 }
 CITATION = (
     "Weng, Lee, Wu: *On the Trade-off between Adversarial and Backdoor Robustness*, "
@@ -71,6 +71,11 @@ def chart(figure: go.Figure, name: str, **options: Any) -> None:
         key=f"{name}-csv",
         on_click="ignore",
     )
+
+
+def kind_of_trigger(model: Model) -> str:
+    """A word for what the model was poisoned with, or would be measured with."""
+    return "sticker" if isinstance(model.spec.trigger, Sticker) else "watermark"
 
 
 def poison_in_words(model: Model) -> str:
