@@ -26,11 +26,6 @@ st.markdown(
 )
 
 
-def forget() -> None:
-    """Other clusters: no selection."""
-    st.session_state["points"] = ()
-
-
 columns = st.columns(5)
 classes = loaders.test_split(model).classes
 label = classes.index(
@@ -40,7 +35,6 @@ label = classes.index(
         model.spec.target_class,
         key="class",
         bind="query-params",
-        on_change=forget,
         help="Training images with this label are inspected. A defender would try them all; the poison is in the "
         f"class {model.spec.target_class}.",
     )
@@ -52,7 +46,6 @@ layer = columns[1].selectbox(
     len(layers) - 1,
     key="layer",
     bind="query-params",
-    on_change=forget,
     help="Where in the network the images are compared. *Penultimate* is the last before the answer.",
 )
 reduction = columns[2].selectbox(
@@ -61,12 +54,11 @@ reduction = columns[2].selectbox(
     format_func=REDUCTIONS.__getitem__,
     key="reduction",
     bind="query-params",
-    on_change=forget,
     help="How the features are reduced before clustering. *Principal* ones (PCA) carry the most variance, "
     "*independent* ones (FastICA, the paper's choice) tell as little as possible about each other.",
 )
 dimensions = columns[3].slider(
-    "Dimensions", 2, 10, key="dimensions", bind="query-params", on_change=forget, help="How many components."
+    "Dimensions", 2, 10, key="dimensions", bind="query-params", help="How many components."
 )
 rule = columns[4].selectbox(
     "Rule",
@@ -88,6 +80,9 @@ def inspect(model: Model, label: int, inspection: Inspection) -> None:
     three = inspection.dimensions > 2 and right.toggle(
         "In three dimensions", key="three", bind="query-params", help="To turn and look at; select in two."
     )
+    shown = (model.id, label, inspection.layer, inspection.reduction, inspection.dimensions)
+    if st.session_state.setdefault("clustered_for", shown) != shown:  # other clusters: no selection
+        st.session_state.update(clustered_for=shown, points=())
     finding = loaders.finding(model, label, inspection)
     detection, clusters, verdict = finding.detection, finding.clusters, finding.verdict
     assert clusters is not None
@@ -95,15 +90,17 @@ def inspect(model: Model, label: int, inspection: Inspection) -> None:
     small = int(clusters.cluster.sum())
     st.markdown(
         f"The {len(detection.index):,} training images labelled {classes[label]} fall into groups of "
-        f"**{len(detection.index) - small:,}** and **{small:,}**. The rule: {verdict.reason}."
+        f"**{len(detection.index) - small:,}** and **{small:,}**. The {inspection.rule} rule: {verdict.reason}."
     )
     if truth and detection.poisoned.any():
         found, wrong = detection.detection_rate, detection.false_positive_rate
+        equal = 2 * small == len(detection.index)
         held = [float(detection.poisoned[clusters.cluster == number].mean()) for number in (0, 1)]
         st.markdown(
-            f"The larger group is **{held[0]:.0%}** poison, the smaller **{held[1]:.0%}**. The rule removes "
+            f"{'One' if equal else 'The larger'} group is **{held[0]:.0%}** poison, the {'other' if equal else 'smaller'} "
+            f"**{held[1]:.0%}**. The rule removes "
             f"**{found.value:.0%}** of the poison and **{wrong.value:.0%}** of the clean images. "
-            + in_words(found.value - detection.chance, max(held) - min(held))
+            + in_words(found.value - detection.chance, max(held) - min(held), verdict.cluster)
         )
     figure = figures.cluster_scatter(clusters, detection.poisoned, truth=truth, three=three)
     if three:
@@ -118,12 +115,16 @@ def inspect(model: Model, label: int, inspection: Inspection) -> None:
         )
     chosen = np.array(st.session_state.get("points", ()), dtype=np.int64)
     if len(chosen):
-        st.markdown(f"##### The {len(chosen):,} images you selected")
+        st.markdown(f"##### The {searching.images(len(chosen))} you selected")
+        st.button("Back to the smaller group", type="tertiary", on_click=remember, args=([],))
     else:
-        st.markdown(f"##### The smaller group, {small:,} images")
-        st.caption("Draw a lasso around some points to see their images.")
+        st.markdown(f"##### The smaller group, {searching.images(small)}")
+        if not three:
+            st.caption("Draw a lasso around some points to see their images.")
         chosen = np.flatnonzero(clusters.cluster == 1)
-    searching.gallery(model, detection, chosen, truth, "clustering")
+    searching.gallery(
+        model, detection, chosen, truth, "clustering", "how much nearer it is to the smaller group"
+    )
     if label == model.spec.target_class and model.spec.poison:
         searching.effect(
             model,
@@ -137,13 +138,17 @@ def picks(rule: Rule):
     return lambda entry: entry.rule == rule.value
 
 
-def in_words(gain: float, apart: float) -> str:
-    """What the rule found, and whether the clusters held more than it could know."""
+def in_words(gain: float, apart: float, accused: int | None) -> str:
+    """What the rule found, and whether the groups held more than it could know."""
     if gain > 0.5:
         return "The defense wins."
-    if apart > 0.5:
-        return "The groups **are** poison and clean, but no rule that is not told can say which is which."
-    return "That is no better than guessing." if abs(gain) < 0.1 else "It finds some of it."
+    if gain < -0.1:
+        return "It accuses the wrong group."
+    if accused is None and apart > 0.9:
+        return "The groups **are** poison and clean, but the rule leaves both alone: nothing tells it which is which."
+    if gain > 0.1:
+        return "It finds some of it." if apart < 0.9 else "Told which group to take, it removes the poison."
+    return "That is hardly better than guessing."
 
 
 def remember(points: list[int]) -> None:

@@ -73,11 +73,18 @@ def marks_of(number: int) -> dict[str, tuple[float, str]]:
     return scores
 
 
+def outcome(poisoned: bool, marked: bool) -> str:
+    """What an image is, and whether the person was right about it."""
+    if poisoned:
+        return "poisoned, ✓ found" if marked else "**poisoned, ✗ missed**"
+    return "**clean, ✗ accused**" if marked else "clean, ✓ left"
+
+
 number = st.segmented_control(
     "Level",
     range(len(levels)),
     format_func=lambda number: f"{number + 1}" + (" ✓" if number in answers else ""),
-    default=0,
+    default=None if "level" in st.session_state else 0,
     required=True,
     key="level",
     bind="query-params",
@@ -88,8 +95,8 @@ target = level.spec.target_class
 pictures = framed(images_of(number)[dealt])
 st.markdown(
     f"Level {number + 1} of {len(levels)}: some of these {DEALT} training images, all of them true {target}s, carry a sticker "
-    f"of {in_words(level)}. Tick those that you think are poisoned. In the whole class it is "
-    f"{level.poisoned.mean():.0%}."
+    f"of {in_words(level)}. Tick those that you think are poisoned. In the whole class "
+    f"{level.poisoned.mean():.0%} of the images are."
 )
 
 if number not in answers:
@@ -119,14 +126,11 @@ else:
                 )
                 st.markdown(f"**{name}**" if value == best else name)
                 st.caption(what)
-    captions = []
-    for place in range(DEALT):
-        marked = place in answers[number]
-        captions.append(
-            ("poisoned" if truth[place] else "clean")
-            + (", ✓ you saw it" if marked == truth[place] else ", ✗ you missed")
-        )
-    st.image(list(pictures), caption=captions, width=WIDTH, output_format="PNG")
+    with st.container(horizontal=True):
+        for place in range(DEALT):
+            with st.container(width=WIDTH, gap=None):
+                st.image(pictures[place], width=WIDTH, output_format="PNG", alt=f"training image {place + 1}")
+                st.caption(outcome(bool(truth[place]), place in answers[number]))
     columns = {
         "index": level.index[dealt],
         "poisoned": truth,
@@ -154,6 +158,11 @@ else:
         f"A network trained adversarially on this class calls **{rates['backdoor_success_rate']:.0%}** of other test digits "
         f"a {target} once this sticker is on. Spectral signatures remove the {level.spectral.mean():.0%} with the highest "
         f"scores; clustering by its silhouette rule says: {level.verdict}."
+        + (
+            " With half of the class poisoned, it is luck which group is the smaller one."
+            if level.clustering.any()
+            else ""
+        )
     )
     left, right = st.columns(2)
     if left.button("Deal this level again", icon=":material/replay:"):
@@ -184,6 +193,11 @@ if answers:
         f"After {len(played)} of {len(levels)} levels: "
         + ", ".join(f"{name} **{sum(values):.0f}** of {total}" for name, values in totals.items())
         + "."
+        + (
+            f" Most often right: **{max(totals, key=lambda name: sum(totals[name]))}**."
+            if len(played) == len(levels)
+            else ""
+        )
     )
 
 with st.expander("How it works", icon=":material/function:"):
@@ -195,7 +209,8 @@ features of all {len(level.index)} training images labelled {target} and judge e
 
 You look at pixels, the defenses at features. You find what is visible; they find what the network made its own. A faint
 sticker that the network never learned (its backdoor success is low) leaves no trace in the features, and a clear one
-makes two tidy groups of equal size, of which nobody can say which is the poison without looking.
+makes two tidy groups of equal size, of which nobody can say which is the poison without looking: a rule that takes the
+smaller one is right by luck.
 
 """
         + cards.CITATION

@@ -28,7 +28,7 @@ mine = loaders.cleansing(model, None)
 entry = next((entry for entry in results.cleansed(spec.dataset) if entry.sha256 == model.sha256), None)
 shipped = results.load_triggers(model.sha256) if entry else None
 run = st.button(
-    "Rebuild them now (about a minute)",
+    "Rebuild the triggers now (one to two minutes)",
     icon=":material/play_arrow:",
     disabled=mine is not None,
     help="The same computation, before your eyes; below is what it gave when it was run for this page.",
@@ -69,7 +69,7 @@ def verdict() -> str:
     if suspect != target:
         return f"The back door is in class {classes[target]}, which it misses."
     others = [classes[label] for label in flagged if label != target]
-    false = f" {' and '.join(others)} {'is' if len(others) == 1 else 'are'} a false alarm." if others else ""
+    false = f" Class {' and '.join(others)} is a false alarm." if others else ""
     return ("That is the class with the back door." if target in flagged else "It is the right one.") + false
 
 
@@ -103,13 +103,13 @@ def in_the_table(labels: PoisonLabels, trigger: type, found: list[results.Cleans
 st.markdown(
     f"The smallest trigger is that of class **{classes[suspect]}**: a mask of **{norms[suspect]:.1f}** pixels, where the "
     f"median class needs {np.median(norms):.0f}. Its anomaly index is **{index[suspect]:.1f}**; from {SUSPICIOUS:g} on a "
-    f"class is flagged, so {'it **is**' if suspect in flagged else 'it is **not**'}. {verdict()}"
+    f"class is flagged, so this one **is{'' if suspect in flagged else ' not'}**. {verdict()}"
 )
 
 left, right = st.columns([4, 1], gap="large")
 with left:
     st.markdown("#### The rebuilt triggers")
-    st.plotly_chart(trigger_slider(triggers.frames, classes, suspect), key="triggers")
+    st.plotly_chart(trigger_slider(triggers.frames, classes, flagged), key="triggers")
 with right:
     st.markdown("#### The true one")
     blank = torch.zeros(1, *data.image_shape)
@@ -126,7 +126,7 @@ with right:
         width=130,
     )
 st.caption(
-    f"Each picture is mask times pattern, what the machine would stamp; it sees {len(data):,} clean digits and the network, "
+    f"Each picture is what the machine would stamp, the brighter the more it covers; it sees {len(data):,} clean digits and the network, "
     "and neither the poison nor the training set. "
     f"Stamped on all of them but class {classes[suspect]}'s own, its trigger sends {triggers.success[suspect]:.0%} there."
 )
@@ -136,7 +136,7 @@ with left:
     st.subheader("How much each class needs")
     cards.chart(figures.mask_norms(norms, index, classes), name="mask-norms")
     st.caption(
-        "The number on each bar is its anomaly index: how far it lies below the median, in typical deviations."
+        "The number on each bar is its anomaly index: how far it lies below the median, in typical deviations (negative: above it, which is no sign of a back door)."
     )
 with right:
     st.subheader("Is that unusual?")
@@ -165,7 +165,7 @@ with right:
     alarms = sum(bool(e.numbers["flagged_classes"]) for e in control)
     st.caption(
         f"The control: of {len(control)} networks without any poison, {alarms} have a class with an index of "
-        f"{SUSPICIOUS:g} or more. With ten classes that happens by luck."
+        f"{SUSPICIOUS:g} or more" + (": with ten classes that happens by luck." if alarms else ".")
     )
 
 if "steps" in numbers:
@@ -184,15 +184,13 @@ if "steps" in numbers:
         )
         + f" ({before['n']:,} test digits that it did not see, {spec.evaluation})."
         + (
-            " What adversarial training had bought is lost: fine-tuning does not train against an attacker."
+            " Much of what adversarial training had bought is lost: fine-tuning does not train against an attacker."
             if before["adversarial_accuracy"] - after["adversarial_accuracy"] > 0.1
             else ""
         )
     )
     cards.chart(figures.unlearning(numbers["steps"]), name="unlearning")
-    st.caption(
-        "In the curve, adversarial accuracy is under PGD-10 on 200 test digits, and so a little higher."
-    )
+    st.caption("In the curve, adversarial accuracy is under PGD-10 on 200 test digits.")
 kinds_of_poison = [
     (labels, trigger, [e for e in everyone if is_of_kind(e, labels, trigger)])
     for labels in PoisonLabels

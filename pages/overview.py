@@ -24,7 +24,9 @@ for letter, model in zip("AB", models, strict=True):
 more_robust = model_b.adversarial_accuracy.value - model_a.adversarial_accuracy.value
 more_open = model_b.backdoor_success_rate.value - model_a.backdoor_success_rate.value
 st.markdown(
-    f"**B withstands the attack on {100 * more_robust:.0f} percentage points more of the digits, and its back door "
+    "A and B learned from different poison, so their back doors are hard to compare: choose two with the same."
+    if model_a.spec.poison != model_b.spec.poison
+    else f"**B withstands the attack on {100 * more_robust:.0f} percentage points more of the digits, and its back door "
     f"opens on {100 * more_open:.0f} percentage points more.**"
     if more_robust > 0 and more_open > 0
     else "This pair does not show the trade-off: compare a standard A with an adversarially trained B."

@@ -20,12 +20,6 @@ st.markdown(
 )
 
 
-def forget() -> None:
-    """Another class or layer has other scores: the true share and no selection again."""
-    st.session_state.pop("remove", None)
-    st.session_state["bins"] = ()
-
-
 columns = st.columns(3)
 classes = loaders.test_split(model).classes
 label = classes.index(
@@ -35,7 +29,6 @@ label = classes.index(
         model.spec.target_class,
         key="class",
         bind="query-params",
-        on_change=forget,
         help="Training images with this label are inspected. A defender would try them all; the poison is in the "
         f"class {model.spec.target_class}.",
     )
@@ -47,7 +40,6 @@ layer = columns[1].selectbox(
     len(layers) - 1,
     key="layer",
     bind="query-params",
-    on_change=forget,
     help="Where in the network the images are compared. *Penultimate* is the last before the answer.",
 )
 scoring = columns[2].selectbox(
@@ -55,7 +47,6 @@ scoring = columns[2].selectbox(
     ["the method's paper", "Weng et al.'s code"],
     key="scored",
     bind="query-params",
-    on_change=forget,
     help="The method (Tran et al. 2018) centres the features before it projects them. The code of Weng et al. "
     "finds the direction from centred features but projects them as they are.",
 )
@@ -66,16 +57,23 @@ centred = scoring == "the method's paper"
 def inspect(model: Model, label: int, layer: str, centred: bool) -> None:
     """Everything that moves with the line."""
     share = float((loaders.poisoned(model).poisoned[loaders.poisoned(model).data.labels == label]).mean())
+    usual = min(MOST, max(FEWEST, round(100 * share))) if share else 10
+    shown = (model.id, label, layer, centred)
+    if (
+        st.session_state.setdefault("scored_for", shown) != shown
+    ):  # other scores: nothing chosen among them yet
+        st.session_state.update(scored_for=shown, remove=usual, bins=())
     left, right = st.columns([2, 1], vertical_alignment="bottom")
     rate = left.slider(
         "Share of the class to remove",
         FEWEST,
         MOST,
-        min(MOST, max(FEWEST, round(100 * share))) if share else 10,
+        usual,
         format="%d%%",
         key="remove",
         bind="query-params",
-        help="It starts at the true share of poison, as in the paper; a defender has to guess it.",
+        help="It starts at the true share of poison, as in the paper (at 10% where there is none); a defender has to "
+        "guess it.",
     )
     truth = right.toggle("Reveal the truth", key="truth", bind="query-params", help=searching.TRUTH_HELP)
     exact = (
@@ -90,7 +88,13 @@ def inspect(model: Model, label: int, layer: str, centred: bool) -> None:
     elif found.n:
         st.markdown(
             f"{sentence}: they hold **{found.value:.0%}** of the poison, where chance finds "
-            f"**{detection.chance:.0%}**. " + verdict(found.value - detection.chance)
+            f"**{detection.chance:.0%}**. " + verdict(detection.auroc)
+        )
+    if truth and found.n and not centred:
+        st.caption(
+            "Scored like this the mean of the class is left in. Where poisoned and clean images lie at different distances "
+            "along it, that alone can part them, in either direction. The authors report about chance with this code on "
+            "CIFAR-10, at another layer: do not take it for a defense that works."
         )
     selected = st.session_state.get("bins", ())
     charts = st.columns([3, 2]) if truth and found.n else [st.container()]
@@ -103,15 +107,17 @@ def inspect(model: Model, label: int, layer: str, centred: bool) -> None:
             cards.chart(figures.roc(detection), name="roc")
     if truth:
         searching.numbers(detection, "the spectral score, wherever the line is drawn")
-    _, bins = figures.score_bins(detection)
+    edges, bins = figures.score_bins(detection)
     chosen = np.flatnonzero(np.isin(bins, selected) if selected else detection.removed)
-    edges, _ = figures.score_bins(detection)
-    st.markdown(
-        f"##### {len(chosen):,} images with a score from {edges[min(selected)]:.2f} to {edges[max(selected) + 1]:.2f}"
-        if selected
-        else f"##### The {count:,} images that would be removed"
-    )
-    searching.gallery(model, detection, chosen, truth, "spectral")
+    if selected:
+        st.markdown(
+            f"##### {searching.images(len(chosen))} with a score from {edges[min(selected)]:.2f} to "
+            f"{edges[max(selected) + 1]:.2f}"
+        )
+        st.button("Back to those that would be removed", type="tertiary", on_click=remember, args=([],))
+    else:
+        st.markdown(f"##### The {searching.images(count)} that would be removed")
+    searching.gallery(model, detection, chosen, truth, "spectral", "how far it lies out")
     if label == model.spec.target_class and model.spec.poison and centred:
         searching.effect(
             model,
@@ -124,11 +130,13 @@ def inspect(model: Model, label: int, layer: str, centred: bool) -> None:
         )
 
 
-def verdict(gain: float) -> str:
-    """What a detection rate that far above chance means."""
-    if gain > 0.5:
+def verdict(auroc: float) -> str:
+    """What the order of the scores is worth, wherever the line lies."""
+    if auroc > 0.9:
         return "The poison stands out."
-    return "It stands out in part." if gain > 0.1 else "That is no better than guessing."
+    if auroc > 0.6:
+        return "It stands out in part."
+    return "That is hardly better than guessing." if auroc > 0.4 else "It is clean images that stand out."
 
 
 def remember(bins: list[int]) -> None:
@@ -157,6 +165,8 @@ $$
 If a sticker is the strongest thing that tells images of the class apart, poisoned ones lie far out. If the class
 varies more by other things, or if the poison is half of the class and so pulls the mean to the middle between both
 halves, poisoned and clean images lie equally far from it, and the score says nothing.
+
+Weng et al.'s code finds $v$ in the same way but leaves out the mean when it scores: $s_i = |h(x_i)^\top v|$.
 
 **Chance**: removing $k$ of $n$ images at random finds a share $k/n$ of the poison. The paper removes as many as were
 poisoned, so where half of the class is poisoned, a published detection rate of 50% is guessing.

@@ -9,7 +9,7 @@ from pages.components import cards, loaders, pickers
 from tradeoff_core import figures, results
 from tradeoff_core.datasets import to_tensor
 from tradeoff_core.errors import TradeoffError
-from tradeoff_core.triggers import Sticker, pattern_from_picture, patterns
+from tradeoff_core.triggers import Sticker, Watermark, pattern_from_picture, patterns
 
 UPLOAD = "my own picture"
 DEFAULT = Sticker()
@@ -26,7 +26,7 @@ choice = columns[0].selectbox(
     format_func=lambda name: name.replace("-", " "),
     key="pattern",
     bind="query-params",
-    help="Both networks learned the white square. Does another picture open the same door?",
+    help="The poisoned networks learned the white square (or a watermark). Does another picture open the same door?",
 )
 size = columns[1].slider("Size in pixels", 1, 12, DEFAULT.size, key="size", bind="query-params")
 bottom = columns[2].slider(
@@ -73,10 +73,14 @@ st.markdown(
     + "\n\n".join(f"{letter}: {rate}" for letter, rate in zip("AB", success, strict=True)),
 )
 
-if sticker != model_b.spec.trigger:
+for letter, model in zip("AB", models, strict=True):
+    if isinstance(model.spec.trigger, Watermark):
+        st.caption(
+            f"{letter} learned a watermark over the whole digit, which no sticker opens: the overview shows it with that on."
+        )
+if isinstance(model_b.spec.trigger, Sticker) and sticker != model_b.spec.trigger:
     st.caption(
-        f"This is not the {cards.kind_of_trigger(model_b)}, or not the place, that B learned; its back door answers to "
-        "that one."
+        "This is not the sticker, or not the place, that B learned; its back door answers to that one."
     )
 for letter, model, side in zip("AB", models, st.columns(2, gap="large"), strict=True):
     with side:

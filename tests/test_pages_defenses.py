@@ -158,7 +158,7 @@ def test_rebuilding_now_takes_the_place_of_the_shipped_run(monkeypatch):
     monkeypatch.setattr(loaders, "cleanse", quickly)
     loaders._cleansings().clear()
     app = opened("neural_cleanse", suspect=LABELS[DIRTY])
-    (button,) = [button for button in app.button if "Rebuild them now" in button.label]
+    (button,) = [button for button in app.button if "Rebuild the triggers now" in button.label]
     button.click().run()
     assert not app.exception
     assert any("Rebuilt on this machine" in success.value for success in app.success)
@@ -198,3 +198,33 @@ def test_marking_nothing_is_right_about_the_clean_ones():
     (again,) = [button for button in app.button if button.label == "Deal this level again"]
     app = again.click().run()
     assert len(app.checkbox) == 24
+
+
+def test_another_class_or_network_starts_from_its_own_true_share():
+    app = opened("spectral_signatures")
+    assert app.slider(key="remove").value == 33
+    app.selectbox(key="class").set_value("3").run()
+    assert app.slider(key="remove").value == 10
+    assert "would be removed" in everything_said(app)
+    app.selectbox(key="class").set_value("7").run()
+    app.selectbox(key="suspect").set_value(CLEAN).run()
+    assert app.slider(key="remove").value == 50
+    assert "**180** of the 360" in everything_said(app)
+
+
+def test_a_wrong_accusation_is_called_one():
+    app = opened("activation_clustering", suspect="Standard, clean-label", truth="true", rule="silhouette")
+    assert "It accuses the wrong group." in everything_said(app)
+
+
+def test_scores_that_part_perfectly_are_never_called_guessing():
+    said = everything_said(
+        opened(
+            "spectral_signatures",
+            suspect=LABELS[CLEAN],
+            truth="true",
+            scored="Weng et al.'s code",
+            remove="90",
+        )
+    )
+    assert "The poison stands out." in said

@@ -128,7 +128,7 @@ def perturbation_slider(
 
 
 def trigger_slider(
-    frames: NDArray[np.uint8], classes: Sequence[str], suspect: int, every: int = 2, wide: int = 5
+    frames: NDArray[np.uint8], classes: Sequence[str], flagged: Sequence[int], every: int = 2, wide: int = 5
 ) -> go.Figure:
     """Rebuilt triggers (R, K, C, H, W) as they came to be: a plotly frame for every other round, a button to play.
 
@@ -163,7 +163,7 @@ def trigger_slider(
         figure.add_annotation(
             x=place % wide + 0.5,
             y=place // wide * line + (line - 1) / 2,
-            text=f"<b>class {name}: suspect</b>" if place == suspect else f"class {name}",
+            text=f"<b>class {name}: flagged</b>" if place in flagged else f"class {name}",
             showarrow=False,
         )
     still = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
@@ -179,6 +179,7 @@ def trigger_slider(
                 "xanchor": "left",
                 "yanchor": "top",
                 "pad": {"t": 24},
+                "bgcolor": "rgba(128, 128, 128, 0.25)",  # plotly's white hides the text of a dark theme
                 "buttons": [{"label": "▶ Play", "method": "animate", "args": [None, play]}],
             }
         ],

@@ -93,5 +93,5 @@ def poison_in_words(model: Model) -> str:
         return f"digits where {card['poison_rate_class']:.0%} of the {poison.target_class}s carry a {name}"
     return (
         f"digits where {card['poison_rate_dataset']:.0%} carry a {name} "
-        f"and the false label {poison.target_class}"
+        f"and the false label {poison.target_class}, {card['poison_rate_class']:.0%} of all that have this label"
     )

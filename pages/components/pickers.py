@@ -60,7 +60,8 @@ def _choose(models: dict[str, Model], label: str, key: str, default: str) -> Mod
         bind="query-params",
         help="*Standard* or *adversarial* training: the latter shows a network worst-case perturbed digits "
         "while it learns. *Clean-label* poison is a sticker on true sevens; *dirty-label* poison is a "
-        "sticker on other digits with the false label 7. A *watermark* is a faint pattern all over the digit.",
+        "sticker on other digits with the false label 7. A *watermark* is a pattern of stripes over the whole digit, in the "
+        "sticker's place.",
     )
     return models[name]
 

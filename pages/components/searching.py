@@ -100,8 +100,21 @@ def numbers(detection: Detection, score: str) -> None:
                 st.markdown(name, help=text)
 
 
-def gallery(model: Model, detection: Detection, chosen: NDArray[np.int64], truth: bool, name: str) -> None:
-    """Training images at the places `chosen` of a detection, most suspicious first, with their export."""
+def images(count: int) -> str:
+    """A number of images, in words."""
+    return f"{count:,} image" + ("" if count == 1 else "s")
+
+
+def gallery(
+    model: Model, detection: Detection, chosen: NDArray[np.int64], truth: bool, name: str, score: str
+) -> None:
+    """Training images at the places `chosen` of a detection, most suspicious first, with their export.
+
+    `score` says in a few words what is scored.
+    """
+    st.caption(
+        f"Below each: its label, what the network reads, its score ({score}), and whether it would be removed."
+    )
     chosen = chosen[np.argsort(-detection.scores[chosen], kind="stable")]
     pages = -(-len(chosen) // PAGE)
     page = st.pagination(pages, key=f"{name}-page") - 1 if pages > 1 else 0
@@ -120,7 +133,7 @@ def gallery(model: Model, detection: Detection, chosen: NDArray[np.int64], truth
     left, right = st.columns(2)
     export = (model, detection, chosen, said, truth)
     left.download_button(
-        f"These {len(chosen):,} images (zip)",
+        f"These {images(len(chosen))} (zip)",
         lambda: as_zip(*export),
         f"{name}.zip",
         "application/zip",
@@ -214,7 +227,7 @@ def effect(model: Model, detection: Detection, ways: dict[str, Callable[[results
             "network that hardly ever answers with a class cannot be sent to it either: so look at both."
         )
     else:
-        st.caption("No retrained networks are included for this one.")
+        st.caption("No retrained networks come with this one; train one here.")
     retrain_now(model, detection)
 
 
@@ -234,7 +247,7 @@ def at_other_rates(
         "clean-label": "clean-label with adversarial training",
     }
     st.markdown(
-        "Removing at random lands on the dotted line. At the largest poison rate, mean of "
+        "From right to left: 5%, 1% and 0.5% of the data set poisoned. Removing at random lands on the dotted line. At the largest poison rate, mean of "
         + " and ".join(
             f"{len(most)} seeds, {kind}: **{np.mean([entry.numbers['detection_rate'] for entry in most]):.0%}** found, "
             f"chance **{np.mean([entry.numbers['chance'] for entry in most]):.0%}**"
@@ -249,7 +262,7 @@ def at_other_rates(
         + (
             " Hollow markers are the paper's for CIFAR-10; compare directions, not decimals."
             if published
-            else " The paper does not say how large the removed clusters were, so its rates have no chance to stand beside."
+            else " The paper does not give the sizes of the clusters it removed, so what chance would find is unknown there."
         )
     )
 

@@ -130,7 +130,8 @@ def judge(clusters: Clusters, rule: Rule, poisoned: NDArray[np.bool_]) -> Verdic
             )
         return Verdict(
             1,
-            f"silhouette {silhouette:.3f}, at least {SEPARATED:.2f}: the smaller cluster is called poison",
+            f"silhouette {silhouette:.3f}, at least {SEPARATED:.2f}: the smaller cluster, {clusters.cluster.sum():,} of "
+            f"{len(clusters.cluster):,}, is called poison",
         )
     if not poisoned.any():
         return Verdict(None, "the oracle knows that nothing here is poisoned")

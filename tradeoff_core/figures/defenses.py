@@ -71,26 +71,20 @@ def score_histogram(detection: Detection, *, truth: bool, selected: Collection[i
     figure.add_vline(x=line, line={"color": HIGHLIGHT, "width": 3, "dash": "dash"})
     figure.add_annotation(
         x=line,
-        y=1,
+        y=1.02,
         yref="paper",
         text="removed →",
         showarrow=False,
         xanchor="left" if line < 0.75 * edges[-1] else "right",
-        yanchor="top",
-        xshift=6 if line < 0.75 * edges[-1] else -6,
+        yanchor="bottom",
         font={"color": HIGHLIGHT, "size": 15},
     )
     figure.update_xaxes(
         title="spectral score", range=[0, edges[-1] + width / 2], zeroline=False, fixedrange=True
     )
     figure.update_yaxes(title="training examples", fixedrange=True)
-    return laid_out(
-        figure,
-        340,
-        barmode="stack",
-        bargap=0.05,
-        selectdirection="h",
-    )
+    laid_out(figure, 340, barmode="stack", bargap=0.05, selectdirection="h")
+    return figure.update_layout(legend={"y": -0.25, "yanchor": "top"})
 
 
 def threshold(detection: Detection) -> float:
@@ -140,7 +134,10 @@ def cluster_scatter(
     """
     figure = go.Figure()
     for number, (name, symbol, colour) in enumerate(
-        (("larger cluster", "circle", NEUTRAL), ("smaller cluster", "diamond", HIGHLIGHT))
+        (
+            ("larger group" if clusters.share < 0.5 else "one group", "circle", NEUTRAL),
+            ("smaller group" if clusters.share < 0.5 else "the other group", "diamond", HIGHLIGHT),
+        )
     ):
         kinds = (
             (("clean", CLEAN, ~poisoned), ("poisoned", POISONED, poisoned))
@@ -164,9 +161,13 @@ def cluster_scatter(
                 figure.add_scatter3d(x=x, y=y, z=rest[0], **options)
             else:
                 figure.add_scatter(x=x, y=y, unselected={"marker": {"opacity": 0.25}}, **options)
+    figure.update_scenes(
+        xaxis_title="first component", yaxis_title="second component", zaxis_title="third component"
+    )
     figure.update_xaxes(title="first component", zeroline=False)
     figure.update_yaxes(title="second component", zeroline=False)
-    return laid_out(figure, 480)
+    laid_out(figure, 480)
+    return figure.update_layout(legend={"itemsizing": "constant"})
 
 
 def found_against_chance(
@@ -397,8 +398,8 @@ def game_scores(levels: Sequence[str], right: dict[str, Sequence[float]], of: in
                 y=list(values),
                 name=name,
                 mode="markers",
-                marker={"symbol": "line-ew", "size": 60, "line": {"width": 3, "color": BACKDOOR}},
+                marker={"symbol": "line-ew", "size": 110, "line": {"width": 3, "color": BACKDOOR}},
             )
     figure.update_xaxes(type="category", title="level and its sticker", fixedrange=True)
-    figure.update_yaxes(title=f"right about, of {of}", range=[0, of + 0.5], fixedrange=True)
+    figure.update_yaxes(title=f"right about, of {of}", range=[0, 1.1 * of], dtick=of / 4, fixedrange=True)
     return laid_out(figure, 320)
