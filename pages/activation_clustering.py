@@ -72,7 +72,7 @@ rule = columns[4].selectbox(
 )
 
 
-@st.fragment
+@searching.fragment
 def inspect(model: Model, label: int, inspection: Inspection) -> None:
     """The scatter, the verdict and the images."""
     left, right = st.columns(2)

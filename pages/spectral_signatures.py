@@ -53,15 +53,15 @@ scoring = columns[2].selectbox(
 centred = scoring == "the method's paper"
 
 
-@st.fragment
+@searching.fragment
 def inspect(model: Model, label: int, layer: str, centred: bool) -> None:
     """Everything that moves with the line."""
-    share = float((loaders.poisoned(model).poisoned[loaders.poisoned(model).data.labels == label]).mean())
+    training = loaders.poisoned(model)
+    share = float(training.poisoned[training.data.labels == label].mean())
     usual = min(MOST, max(FEWEST, round(100 * share))) if share else 10
     shown = (model.id, label, layer, centred)
-    if (
-        st.session_state.setdefault("scored_for", shown) != shown
-    ):  # other scores: nothing chosen among them yet
+    # other scores: nothing was chosen among them yet
+    if st.session_state.setdefault("scored_for", shown) != shown:
         st.session_state.update(scored_for=shown, remove=usual, bins=())
     left, right = st.columns([2, 1], vertical_alignment="bottom")
     rate = left.slider(
@@ -76,9 +76,8 @@ def inspect(model: Model, label: int, layer: str, centred: bool) -> None:
         "guess it.",
     )
     truth = right.toggle("Reveal the truth", key="truth", bind="query-params", help=searching.TRUTH_HELP)
-    exact = (
-        share if share and round(100 * share) == rate else rate / 100
-    )  # the true share is no whole percent
+    # the true share itself where the slider stands on it: it is no whole percent
+    exact = share if share and round(100 * share) == rate else rate / 100
     detection = loaders.finding(model, label, Inspection(Method.SPECTRAL, layer, exact, centred)).detection
     count, total = int(detection.removed.sum()), len(detection.index)
     found = detection.detection_rate

@@ -15,7 +15,7 @@ from pages.components import searching
 from tradeoff_core import results, zoo
 from tradeoff_core.__main__ import main
 from tradeoff_core.defenses.detection import Detection
-from tradeoff_core.defenses.models import Inspection, Method, inspect
+from tradeoff_core.defenses.models import Inspection, Method, inspect, without
 from tradeoff_core.experiments import poisoned_training_set
 
 DIRTY, CLEAN = "mnist-5k-dirty-label-standard", "mnist-5k-clean-label-pgd-0.3"
@@ -228,3 +228,18 @@ def test_scores_that_part_perfectly_are_never_called_guessing():
         )
     )
     assert "The poison stands out." in said
+
+
+def test_a_damaged_run_of_ones_own_is_one_sentence(monkeypatch, tmp_path):
+    model = zoo.find_model(DIRTY)
+    training = poisoned_training_set(model.spec)
+    found = inspect(zoo.load_network(model), training, 7, Inspection(Method.CLUSTERING)).detection
+    folder = tmp_path / without(model.spec, found.index[found.removed]).id
+    folder.mkdir()
+    (folder / "result.json").write_text("{")
+    monkeypatch.setattr(searching, "RUNS", tmp_path)
+    app = opened("activation_clustering")
+    assert not app.exception
+    (error,) = app.error
+    assert "is damaged: delete it, or choose another folder" in error.value
+    assert any(expander.label == "How it works" for expander in app.expander)  # the rest of the page is there

@@ -1,6 +1,7 @@
 """What the pages that search a training set share: the images found, the truth, and what removing them does."""
 
 import csv
+import functools
 import io
 import time
 import zipfile
@@ -19,6 +20,7 @@ from tradeoff_core import figures, results
 from tradeoff_core.datasets import to_tensor
 from tradeoff_core.defenses.detection import Detection
 from tradeoff_core.defenses.models import without
+from tradeoff_core.errors import TradeoffError
 from tradeoff_core.experiments import run_experiment
 from tradeoff_core.training import Progress
 from tradeoff_core.zoo import Model
@@ -29,6 +31,19 @@ TRUTH_HELP = (
     "We poisoned this training set ourselves, so the truth is known. A defender does not have it: look first, "
     "then reveal it."
 )
+
+
+def fragment(draw: Callable[..., None]) -> Callable[..., None]:
+    """Like st.fragment; an error that a user can cause is one sentence also where only the fragment runs again."""
+
+    @functools.wraps(draw)
+    def guarded(*arguments: Any) -> None:
+        try:
+            draw(*arguments)
+        except TradeoffError as error:
+            st.error(str(error), icon=":material/error:")
+
+    return st.fragment(guarded)
 
 
 def selectable(figure: go.Figure, key: str, drag: str, remember: Callable[[list[int]], None]) -> None:
