@@ -269,6 +269,23 @@ def test_a_batch_need_not_divide_the_data(digits):
     assert all(torch.isfinite(value).all() for value in network.state_dict().values())
 
 
+@pytest.mark.parametrize(
+    ("recipe", "name"),
+    [
+        (Training(), "standard"),
+        (Training(Attack(epsilon=0.3)), "pgd-0.3"),
+        (Training(Attack(Norm.L2, 2.0)), "pgd-2-l2"),
+        (Training(fgsm(0.3, targeted=True)), "fgsm-0.3-targeted"),
+        (Training(Attack(epsilon=0.1), trades=6.0), "trades-0.1"),
+        (Training(Attack(epsilon=0.1), lipschitz=1e-4), "pgd-0.1-lipschitz"),
+        (Training(lipschitz=1e-4), "standard-lipschitz"),
+        (Training(interval_bounds=IntervalBounds(0.4)), "ibp-0.4"),
+    ],
+)
+def test_a_training_is_named_by_its_method_and_epsilon(recipe, name):
+    assert recipe.name == name
+
+
 def test_a_wrong_class_is_never_the_label_and_any_other_as_likely():
     labels = torch.arange(10).repeat(1000)
     wrong = training.wrong_classes(labels, 10, torch.Generator().manual_seed(0))

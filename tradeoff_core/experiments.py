@@ -33,6 +33,7 @@ from tradeoff_core.triggers import Sticker, Trigger, Watermark
 
 SCHEMA_VERSION = 1
 VALIDATION_IMAGES = 200  # of the validation split, looked at after every epoch
+DEFAULT_NETWORK = "mnist-cnn"
 TRIGGERS = {"sticker": Sticker, "watermark": Watermark}
 
 
@@ -44,7 +45,7 @@ class ExperimentSpec:
     """
 
     dataset: str = "mnist-5k"
-    network: str = "mnist-cnn"
+    network: str = DEFAULT_NETWORK
     width: float = 1.0
     poison: Poison | None = field(default_factory=Poison)
     training: Training = field(default_factory=Training)
@@ -77,10 +78,9 @@ class ExperimentSpec:
         poison = self.poison.labels.value if self.poison else "no-poison"
         if isinstance(self.trigger, Watermark):
             poison += "-watermark"
-        attack = self.training.attack
-        training = f"pgd-{attack.epsilon:g}" if attack else "standard"
+        network = "" if self.network == DEFAULT_NETWORK else f"-{self.network}"
         removed = f"-without-{len(self.removed)}" if self.removed else ""
-        return f"{self.dataset}-{poison}-{training}{removed}"
+        return f"{self.dataset}-{poison}-{self.training.name}{network}{removed}"
 
     @property
     def trigger(self) -> Trigger:

@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
 
-from tradeoff_core.attacks import Attack, fool, perturb
+from tradeoff_core.attacks import Attack, Norm, fool, perturb
 from tradeoff_core.certification import worst_logits
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.networks import Network
@@ -113,6 +113,20 @@ class Training:
         """The training ε, 0 for standard training."""
         against = self.attack or self.interval_bounds
         return against.epsilon if against else 0.0
+
+    @property
+    def name(self) -> str:
+        """The method and its ε in a few characters, as ids have them: standard, pgd-0.3, ibp-0.4."""
+        if self.interval_bounds:
+            name = f"ibp-{self.interval_bounds.epsilon:g}"
+        elif self.attack:
+            attack = self.attack
+            method = "fgsm" if attack.steps == 1 and not attack.random_start else "pgd"
+            name = f"{'trades' if self.trades else method}-{attack.epsilon:g}"
+            name += ("-l2" if attack.norm is Norm.L2 else "") + ("-targeted" if attack.targeted else "")
+        else:
+            name = "standard"
+        return name + ("-lipschitz" if self.lipschitz else "")
 
     def attack_in(self, epoch: int) -> Attack | None:
         """The attack of an epoch (counted from 0), its ε and step reduced while it ramps up."""
