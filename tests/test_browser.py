@@ -181,7 +181,7 @@ def test_a_click_on_a_bar_and_a_drag_over_some_open_their_images(browser, addres
     bars = page.evaluate("document.querySelector('.js-plotly-plot').calcdata[0].length")
     x, y = place_of(page, 0, bars // 2)
     page.mouse.click(x, y + 5)
-    page.get_by_text("images with a score from").wait_for()
+    page.get_by_text("with a score from").wait_for()
     settle(page)
     clicked = scores_shown(page)
     assert clicked
@@ -209,11 +209,11 @@ def test_the_line_moves_without_losing_the_selection_and_the_address_keeps_it(br
     page = opened(browser, address, "spectral_signatures?truth=true")
     page.wait_for_selector(".js-plotly-plot .point")
     page.mouse.click(*(value + 5 for value in place_of(page, 0, 10)))
-    page.get_by_text("images with a score from").wait_for()
-    chosen = page.get_by_text("images with a score from").inner_text()
+    page.get_by_text("with a score from").wait_for()
+    chosen = page.get_by_text("with a score from").inner_text()
     page.locator(".st-key-remove input[type='range']").press("ArrowRight")
     page.get_by_text("184 of the 540").wait_for()
-    assert page.get_by_text("images with a score from").inner_text() == chosen
+    assert page.get_by_text("with a score from").inner_text() == chosen
     assert "remove=34" in page.url
     page.reload()
     settle(page)
@@ -230,11 +230,11 @@ def test_a_lasso_and_a_click_open_the_images_of_their_points(browser, address):
     for corner in ((x + 8, y - 8), (x + 8, y + 8), (x - 8, y + 8), (x - 8, y - 8)):
         page.mouse.move(*corner, steps=4)
     page.mouse.up()
-    page.get_by_text("images you selected").wait_for()
+    page.get_by_text("you selected").wait_for()
     page.get_by_role("radio", name="Click").click()
     settle(page)
     page.mouse.click(*place_of(page, 1, 5))
-    page.get_by_text("The 1 images you selected").wait_for()
+    page.get_by_text("The 1 image you selected").wait_for()
     assert page.locator("[data-testid='stImageCaption']").count() == 1
     page.close()
 
