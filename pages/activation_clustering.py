@@ -125,12 +125,7 @@ def inspect(model: Model, label: int, inspection: Inspection) -> None:
     searching.gallery(
         model, detection, chosen, truth, "clustering", "how much nearer it is to the smaller group"
     )
-    if label == model.spec.target_class and model.spec.poison:
-        searching.effect(
-            model,
-            detection,
-            {f"clustering, {one.value} rule": picks(one) for one in Rule},
-        )
+    searching.retrain_now(model, detection)
 
 
 def picks(rule: Rule):
@@ -161,6 +156,8 @@ inspect(
     label,
     Inspection(Method.CLUSTERING, layer, rule=rule, reduction=reduction, dimensions=dimensions),
 )
+if label == model.spec.target_class and model.spec.poison:
+    searching.effect(model, {f"clustering, {one.value} rule": picks(one) for one in Rule})
 searching.at_other_rates(model, picks(rule))
 
 with st.expander("How it works", icon=":material/function:"):

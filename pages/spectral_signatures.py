@@ -117,16 +117,7 @@ def inspect(model: Model, label: int, layer: str, centred: bool) -> None:
     else:
         st.markdown(f"##### The {searching.images(count)} that would be removed")
     searching.gallery(model, detection, chosen, truth, "spectral", "how far it lies out")
-    if label == model.spec.target_class and model.spec.poison and centred:
-        searching.effect(
-            model,
-            detection,
-            {
-                "spectral signatures": lambda entry: (
-                    entry.method == "spectral-signatures" and bool(entry.centred)
-                )
-            },
-        )
+    searching.retrain_now(model, detection)
 
 
 def verdict(auroc: float) -> str:
@@ -144,6 +135,11 @@ def remember(bins: list[int]) -> None:
 
 
 inspect(model, label, layer, centred)
+if label == model.spec.target_class and model.spec.poison and centred:
+    searching.effect(
+        model,
+        {"spectral signatures": lambda entry: entry.method == "spectral-signatures" and bool(entry.centred)},
+    )
 searching.at_other_rates(
     model,
     lambda entry: entry.method == "spectral-signatures" and entry.centred is centred,

@@ -128,9 +128,9 @@ def perturbation_slider(
 
 
 def trigger_slider(
-    frames: NDArray[np.uint8], classes: Sequence[str], flagged: Sequence[int], every: int = 2, wide: int = 5
+    frames: NDArray[np.uint8], classes: Sequence[str], flagged: Sequence[int], every: int = 4, wide: int = 5
 ) -> go.Figure:
-    """Rebuilt triggers (R, K, C, H, W) as they came to be: a plotly frame for every other round, a button to play.
+    """Rebuilt triggers (R, K, C, H, W) as they came to be: a plotly frame for every fourth round, a button to play.
 
     Each picture is a class's mask times its pattern: what is stamped, black where nothing is.
     """

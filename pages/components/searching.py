@@ -208,8 +208,8 @@ def zipped(images: NDArray[np.uint8], index: NDArray[np.int64], table: str) -> b
     return archive.getvalue()
 
 
-def effect(model: Model, detection: Detection, ways: dict[str, Callable[[results.Defended], bool]]) -> None:
-    """What retraining without the flagged images gives: measured runs for this kind of poison, or one trained now.
+def effect(model: Model, ways: dict[str, Callable[[results.Defended], bool]]) -> None:
+    """What retraining without the flagged images gave in the measured runs with this kind of poison.
 
     `ways` names the rows to show beside "nothing removed" and "as many at random", each with what picks its runs.
     """
@@ -242,8 +242,7 @@ def effect(model: Model, detection: Detection, ways: dict[str, Callable[[results
             "network that hardly ever answers with a class cannot be sent to it either: so look at both."
         )
     else:
-        st.caption("No retrained networks come with this one; train one here.")
-    retrain_now(model, detection)
+        st.caption("No retrained networks come with this one; train one above.")
 
 
 def at_other_rates(
