@@ -170,6 +170,7 @@ def place_of(page, trace, at):
 
 
 def scores_shown(page):
+    page.wait_for_selector("[data-testid='stImageCaption']")
     captions = page.locator("[data-testid='stImageCaption']").all_inner_texts()
     return [float(text.partition("score ")[2].partition(",")[0]) for text in captions]
 
@@ -235,7 +236,7 @@ def test_a_lasso_and_a_click_open_the_images_of_their_points(browser, address):
     settle(page)
     page.mouse.click(*place_of(page, 1, 5))
     page.get_by_text("The 1 image you selected").wait_for()
-    assert page.locator("[data-testid='stImageCaption']").count() == 1
+    page.wait_for_function("document.querySelectorAll(\"[data-testid='stImageCaption']\").length === 1")
     page.close()
 
 
