@@ -9,11 +9,6 @@ from tradeoff_core.defenses.activation_clustering import SEPARATED, SMALL, Reduc
 from tradeoff_core.defenses.models import Inspection, Method
 from tradeoff_core.zoo import Model
 
-RULES = {
-    Rule.SIZE: "size",
-    Rule.SILHOUETTE: "silhouette",
-    Rule.ORACLE: "oracle",
-}
 REDUCTIONS = {Reduction.ICA: "independent", Reduction.PCA: "principal"}
 
 pickers.through_the_router()
@@ -25,29 +20,9 @@ st.markdown(
     "whether one of the two groups is poison."
 )
 
-
 columns = st.columns(5)
 classes = loaders.test_split(model).classes
-label = classes.index(
-    columns[0].selectbox(
-        "Class",
-        classes,
-        model.spec.target_class,
-        key="class",
-        bind="query-params",
-        help="Training images with this label are inspected. A defender would try them all; the poison is in the "
-        f"class {model.spec.target_class}.",
-    )
-)
-layers = loaders.network(model).layers
-layer = columns[1].selectbox(
-    "Layer",
-    layers,
-    len(layers) - 1,
-    key="layer",
-    bind="query-params",
-    help="Where in the network the images are compared. *Penultimate* is the last before the answer.",
-)
+label, layer = searching.class_and_layer(model, *columns[:2])
 reduction = columns[2].selectbox(
     "Components",
     list(REDUCTIONS),
@@ -62,8 +37,7 @@ dimensions = columns[3].slider(
 )
 rule = columns[4].selectbox(
     "Rule",
-    list(RULES),
-    format_func=RULES.__getitem__,
+    list(Rule),
     key="rule",
     bind="query-params",
     help=f"Which cluster is poison? *Size*: one that holds less than {SMALL:.0%}. *Silhouette*: the smaller one, if the "

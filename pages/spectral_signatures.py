@@ -22,26 +22,7 @@ st.markdown(
 
 columns = st.columns(3)
 classes = loaders.test_split(model).classes
-label = classes.index(
-    columns[0].selectbox(
-        "Class",
-        classes,
-        model.spec.target_class,
-        key="class",
-        bind="query-params",
-        help="Training images with this label are inspected. A defender would try them all; the poison is in the "
-        f"class {model.spec.target_class}.",
-    )
-)
-layers = loaders.network(model).layers
-layer = columns[1].selectbox(
-    "Layer",
-    layers,
-    len(layers) - 1,
-    key="layer",
-    bind="query-params",
-    help="Where in the network the images are compared. *Penultimate* is the last before the answer.",
-)
+label, layer = searching.class_and_layer(model, *columns[:2])
 scoring = columns[2].selectbox(
     "Scored as in",
     ["the method's paper", "Weng et al.'s code"],

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
+from streamlit.delta_generator import DeltaGenerator
 
 from pages.components import cards, loaders
 from tradeoff_core import figures, results
@@ -46,6 +47,29 @@ def fragment(draw: Callable[..., None]) -> Callable[..., None]:
     return st.fragment(guarded)
 
 
+def class_and_layer(model: Model, left: DeltaGenerator, right: DeltaGenerator) -> tuple[int, str]:
+    """Which training images are inspected, and where in the network they are compared."""
+    classes, layers = loaders.test_split(model).classes, loaders.network(model).layers
+    name = left.selectbox(
+        "Class",
+        classes,
+        model.spec.target_class,
+        key="class",
+        bind="query-params",
+        help="Training images with this label are inspected. A defender would try them all; the poison is in the "
+        f"class {model.spec.target_class}.",
+    )
+    layer = right.selectbox(
+        "Layer",
+        layers,
+        len(layers) - 1,
+        key="layer",
+        bind="query-params",
+        help="Where in the network the images are compared. *Penultimate* is the last before the answer.",
+    )
+    return classes.index(name), layer
+
+
 def selectable(figure: go.Figure, key: str, drag: str, remember: Callable[[list[int]], None]) -> None:
     """A figure whose points can be clicked, or dragged over: Streamlit lets one tool at a time select.
 
@@ -76,7 +100,12 @@ def numbers(detection: Detection, score: str) -> None:
     found, wrong = detection.detection_rate, detection.false_positive_rate
     if not found.n:
         st.info(
-            f"Nothing in this class is poisoned: all {wrong.count:,} images that would be removed are clean.",
+            "Nothing in this class is poisoned"
+            + (
+                f": all {wrong.count:,} images that would be removed are clean."
+                if wrong.count
+                else ", and nothing is removed."
+            ),
             icon=":material/info:",
         )
         return

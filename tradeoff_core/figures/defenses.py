@@ -223,6 +223,18 @@ def found_against_chance(
     return laid_out(figure, 400)
 
 
+def _name_rows(figure: go.Figure, names: Sequence[str]) -> None:
+    """Rows instead of a y axis: the first at 0, the next at -1, and so on."""
+    figure.update_yaxes(
+        tickvals=[-at for at in range(len(names))],
+        ticktext=list(names),
+        range=[-len(names) + 0.5, 0.5],
+        showgrid=False,
+        zeroline=False,
+        fixedrange=True,
+    )
+
+
 METRICS = (  # key of the rates before and after, name, colour, symbol
     ("backdoor_success_rate", "backdoor success", BACKDOOR, "square"),
     ("clean_accuracy", "clean accuracy", NEUTRAL, "diamond"),
@@ -265,14 +277,7 @@ def before_and_after(rows: Sequence[tuple[str, Sequence[dict[str, Any]]]]) -> go
     for at in range(1, len(rows)):
         figure.add_hline(y=-at + 0.5, line={"color": NEUTRAL, "width": 0.5})
     figure.update_xaxes(title="% of test digits", **PERCENT)
-    figure.update_yaxes(
-        tickvals=[-at for at in range(len(rows))],
-        ticktext=[name for name, _ in rows],
-        range=[-len(rows) + 0.5, 0.5],
-        showgrid=False,
-        zeroline=False,
-        fixedrange=True,
-    )
+    _name_rows(figure, [name for name, _ in rows])
     return laid_out(figure, 110 + 68 * len(rows))
 
 
@@ -345,14 +350,7 @@ def index_control(rows: Sequence[tuple[str, Sequence[Sequence[float]]]], classes
         )
     figure.add_vline(x=SUSPICIOUS, line={"color": HIGHLIGHT, "dash": "dash", "width": 2})
     figure.update_xaxes(title="anomaly index (flagged from 2 on)", zeroline=False)
-    figure.update_yaxes(
-        tickvals=[-at for at in range(len(rows))],
-        ticktext=[name for name, _ in rows],
-        range=[-len(rows) + 0.4, 0.6],
-        showgrid=False,
-        zeroline=False,
-        fixedrange=True,
-    )
+    _name_rows(figure, [name for name, _ in rows])
     return laid_out(figure, 120 + 60 * len(rows))
 
 

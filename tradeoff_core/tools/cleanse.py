@@ -8,13 +8,10 @@ kept; networks of FOLDER that are missing are trained first. The zoo's rebuilt t
 assets/results/triggers/.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from tradeoff_core import zoo
 from tradeoff_core.datasets import Split, load_dataset
@@ -24,7 +21,7 @@ from tradeoff_core.experiments import HALF, ExperimentSpec, run_experiment, spec
 from tradeoff_core.paths import RESULTS, write_atomically
 from tradeoff_core.poisoning import Poison, PoisonLabels
 from tradeoff_core.results import save_triggers
-from tradeoff_core.tools import curve
+from tradeoff_core.tools import curve, share_of_work
 from tradeoff_core.tools.defenses import RATES, condition
 
 CONTROL_SEEDS = {0.0: range(6), 0.3: curve.SEEDS}  # of standard and of adversarially trained networks
@@ -78,20 +75,14 @@ def measure(spec: ExperimentSpec, runs: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Train what is missing and measure what has no line yet, writing after each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--part", default="1/1")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    part, parts = (int(number) for number in arguments.part.split("/"))
+    runs, mine = share_of_work(__doc__)
     specs = list(dict.fromkeys([*poisoned(), *controls()]))
     path = RESULTS / "neural-cleanse-mnist-5k.jsonl"
-    for spec in specs[part - 1 :: parts]:
+    for spec in specs[mine]:
         if spec.id in _done(path):
             continue
-        run_experiment(spec, arguments.runs / spec.id)
-        line = measure(spec, arguments.runs)
+        run_experiment(spec, runs / spec.id)
+        line = measure(spec, runs)
         done = _done(path) | {spec.id: json.dumps(line)}
         kept = [done[other.id] for other in specs if other.id in done]
         write_atomically(path, ("\n".join(kept) + "\n").encode())

@@ -6,17 +6,15 @@ Every run lies in FOLDER (by default runs/) and is resumed or skipped if it is a
 and `--part 2/2` in two terminals share the work.
 """
 
-import argparse
 import json
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from tradeoff_core.experiments import HALF, PRESETS, ExperimentSpec, run_experiment, spec_to_dict
 from tradeoff_core.paths import MODELS, RESULTS, write_atomically
 from tradeoff_core.poisoning import Poison, PoisonLabels
+from tradeoff_core.tools import share_of_work
 from tradeoff_core.training import Training
 from tradeoff_core.triggers import Watermark
 
@@ -76,18 +74,12 @@ def publish(runs: Path) -> None:
 
 def main() -> None:
     """Train what is missing, the zoo first, and publish after every run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--part", default="1/1")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    part, parts = (int(number) for number in arguments.part.split("/"))
+    runs, mine = share_of_work(__doc__)
     specs = list(dict.fromkeys([*zoo(), *curve()]))
-    for spec in specs[part - 1 :: parts]:
-        result = run_experiment(spec, arguments.runs / spec.id)
+    for spec in specs[mine]:
+        result = run_experiment(spec, runs / spec.id)
         print(json.dumps(result), file=sys.stderr, flush=True)
-        publish(arguments.runs)
+        publish(runs)
 
 
 if __name__ == "__main__":

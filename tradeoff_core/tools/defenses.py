@@ -9,7 +9,6 @@ in FOLDER and is resumed or skipped if it is there; `--part 1/2` and `--part 2/2
 training, and what is finished is published at the end of each.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from tradeoff_core import zoo
 from tradeoff_core.datasets import Split, load_dataset
@@ -34,6 +32,7 @@ from tradeoff_core.experiments import (
 )
 from tradeoff_core.paths import RESULTS, write_atomically
 from tradeoff_core.poisoning import Poison, PoisonLabels
+from tradeoff_core.tools import share_of_work
 from tradeoff_core.tools.curve import SEEDS, training_at
 from tradeoff_core.triggers import Sticker
 
@@ -177,26 +176,20 @@ def _finite(line: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Train what is missing, then publish what is there."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--part", default="1/1")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    part, parts = (int(number) for number in arguments.part.split("/"))
+    runs, mine = share_of_work(__doc__)
 
     def train(spec: ExperimentSpec) -> None:
-        result = run_experiment(spec, arguments.runs / spec.id)
+        result = run_experiment(spec, runs / spec.id)
         print(json.dumps(result), file=sys.stderr, flush=True)
 
-    for spec in conditions()[part - 1 :: parts]:
+    for spec in conditions()[mine]:
         train(spec)
-        for _, detection, retrain in entries(spec, arguments.runs):
+        for _, detection, retrain in entries(spec, runs):
             if retrain:
                 train(without(spec, detection.index[detection.removed]))
-    for spec in game()[part - 1 :: parts]:
+    for spec in game()[mine]:
         train(spec)
-    publish(arguments.runs)
+    publish(runs)
 
 
 if __name__ == "__main__":
