@@ -179,7 +179,8 @@ def trigger_slider(
                 "xanchor": "left",
                 "yanchor": "top",
                 "pad": {"t": 24},
-                "bgcolor": "rgba(128, 128, 128, 0.25)",  # plotly's white hides the text of a dark theme
+                "showactive": False,  # its white hides the text of a dark theme, as does the default background
+                "bgcolor": "rgba(128, 128, 128, 0.25)",
                 "buttons": [{"label": "▶ Play", "method": "animate", "args": [None, play]}],
             }
         ],
