@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.components import pickers
 from tradeoff_core.errors import TradeoffError
 
 st.set_page_config(page_title="Robustness and back doors", page_icon=":material/balance:", layout="wide")
@@ -11,6 +12,7 @@ page = st.navigation(
         "The finding": [
             st.Page("pages/overview.py", title="Overview", icon=":material/balance:", default=True),
             st.Page("pages/tradeoff.py", title="Trade-off", icon=":material/trending_up:"),
+            st.Page("pages/paper.py", title="Paper", icon=":material/menu_book:"),
         ],
         "Look closer": [
             st.Page("pages/stickers.py", title="Stickers", icon=":material/approval:"),
@@ -32,3 +34,4 @@ try:
     page.run()
 except TradeoffError as error:  # what a user can cause is one sentence, never a traceback
     st.error(str(error), icon=":material/error:")
+pickers.saved_as()

@@ -78,7 +78,7 @@ def inspect(model: Model, label: int, inspection: Inspection) -> None:
         )
     figure = figures.cluster_scatter(clusters, detection.poisoned, truth=truth, three=three)
     if three:
-        st.plotly_chart(figure, key="clusters-3d")
+        cards.plot(figure, "clusters-3d")
     else:
         searching.selectable(figure, "clusters", "lasso", remember)
     if truth:

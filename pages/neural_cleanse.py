@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from pages.components import cards, loaders, pickers
-from tradeoff_core import figures, results
+from tradeoff_core import figures, published, results
 from tradeoff_core.datasets import Split, load_dataset, to_tensor
 from tradeoff_core.defenses.neural_cleanse import SUSPICIOUS
 from tradeoff_core.pictures import trigger_slider
@@ -89,7 +89,7 @@ def in_the_table(labels: PoisonLabels, trigger: type, found: list[results.Cleans
         means = [100 * float(np.mean([e.numbers[when][key] for e in found])) for when in ("before", "after")]
         return f"{means[0]:.1f}% → {means[1]:.1f}%"
 
-    before, after = results.published_cleansing(labels, trigger.__name__.lower())
+    before, after = published.cleansing(labels, trigger.__name__.lower())
     return {
         "poison": f"{trigger.__name__.lower()}, {labels}",
         "right class suspected": f"{right} of {len(found)} seeds",
@@ -109,7 +109,7 @@ st.markdown(
 left, right = st.columns([4, 1], gap="large")
 with left:
     st.markdown("#### The rebuilt triggers")
-    st.plotly_chart(trigger_slider(triggers.frames, classes, flagged), key="triggers")
+    cards.plot(trigger_slider(triggers.frames, classes, flagged), "triggers")
 with right:
     st.markdown("#### The true one")
     blank = torch.zeros(1, *data.image_shape)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.components import cards, loaders, pickers
-from tradeoff_core import figures, results
+from tradeoff_core import figures, published, results
 from tradeoff_core.zoo import Model
 
 
@@ -76,7 +76,8 @@ st.subheader("The more robust, the easier to backdoor")
 spec = model_b.spec
 runs = results.curve(spec.dataset)
 cards.chart(
-    figures.tradeoff_by_epsilon(runs, results.published_mnist(), str(spec.evaluation)), name="trade-off-curve"
+    figures.tradeoff_by_epsilon(runs, published.curve(), str(spec.evaluation)),
+    name="trade-off-curve",
 )
 strongest = max(run.epsilon for run in runs)
 _, first = results.mean_rates(runs, 0.0)

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from pages.components import cards, loaders, pickers, searching
-from tradeoff_core import figures, results
+from tradeoff_core import figures, published
 from tradeoff_core.defenses.models import Inspection, Method
 from tradeoff_core.zoo import Model
 
@@ -124,7 +124,7 @@ if label == model.spec.target_class and model.spec.poison and centred:
 searching.at_other_rates(
     model,
     lambda entry: entry.method == "spectral-signatures" and entry.centred is centred,
-    results.published_detection(),
+    published.detection(),
 )
 
 with st.expander("How it works", icon=":material/function:"):

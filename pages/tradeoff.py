@@ -1,17 +1,67 @@
-"""The measured curve: adversarial accuracy and backdoor success against training ε, and against each other."""
+"""The measured curve, every other condition beside it, and the maps of where the finding turns."""
 
 import streamlit as st
 
 from pages.components import cards, pickers
-from tradeoff_core import figures, results, zoo
+from pages.components.changes import said
+from pages.components.turning import map_in_words, rates_in_words
+from tradeoff_core import conditions, figures, published, results, zoo
+from tradeoff_core.triggers import Sticker, Watermark
 
 pickers.two_models()
 st.title("What does robustness cost?")
 
 DATASET = "mnist-5k"
-runs = results.curve(DATASET)
-by_name = {run.name: run for run in runs}
-in_zoo = {run.name: name for name in zoo.model_ids() for run in runs if run.spec == zoo.find_model(name).spec}
+SHOWN_FIRST = ("l2", "denoising-adversarial", "dirty-label, tuned on clean digits")
+available = conditions.measured(DATASET)
+everything = results.curve(DATASET)
+
+columns = st.columns([5, 2, 2], vertical_alignment="bottom")
+shown = columns[0].multiselect(
+    "Other conditions to show beside the curve",
+    list(available),
+    [name for name in SHOWN_FIRST if name in available],
+    format_func=lambda name: available[name].title,
+    key="conditions",
+    bind="query-params",
+    help="Another attacker, norm, capacity or defense in training. The same poison (clean-label, half of class 7), unless "
+    "named. An arrow on the right goes from networks without the defense to those with it.",
+)
+seeds = columns[1].pills(
+    "Seeds",
+    sorted({run.seed for run in everything}),
+    selection_mode="multi",
+    default=sorted({run.seed for run in everything}),
+    key="seeds",
+    bind="query-params",
+    help="A seed fixes the chance in training; three of them show how much chance matters.",
+)
+show_published = columns[2].toggle(
+    "Published",
+    True,
+    key="published",
+    bind="query-params",
+    help="Hollow markers: 60,000 training digits, mean of 10 seeds, attacked with PGD-10.",
+)
+if not seeds:
+    st.warning("Choose at least one seed.")
+    st.stop()
+
+
+def of_seeds(runs: tuple[results.Run, ...]) -> tuple[results.Run, ...]:
+    """Those of the chosen seeds."""
+    return tuple(run for run in runs if run.seed in seeds)
+
+
+runs = of_seeds(everything)
+others = [
+    (available[name].title, of_seeds(conditions.runs_of(available[name].baseline, DATASET)), of_seeds(chosen))
+    for name in shown
+    if of_seeds(chosen := conditions.runs_of(name, DATASET))
+]
+rates, maps = of_seeds(results.sweep("poison-rate", DATASET)), results.sweep("maps", DATASET)
+by_name = {run.name: run for run in (*runs, *(run for _, _, some in others for run in some), *rates)}
+zoo_specs = {zoo.find_model(name).spec.as_trained: name for name in zoo.model_ids()}
 
 
 def pick(key: str) -> None:
@@ -21,18 +71,11 @@ def pick(key: str) -> None:
     name = name[0] if isinstance(name, list) else name
     if name in by_name:
         st.session_state["picked"] = name
-        if name in in_zoo:
-            st.session_state["B"] = in_zoo[name]
+        if by_name[name].spec.as_trained in zoo_specs:
+            st.session_state["B"] = zoo_specs[by_name[name].spec.as_trained]
 
 
-show_published = st.toggle(
-    "Show the paper's numbers",
-    True,
-    key="published",
-    bind="query-params",
-    help="Hollow markers: 60,000 training digits, mean of 10 seeds, attacked with PGD-10.",
-)
-published = results.published_mnist() if show_published else ()
+hollow = published.curve() if show_published else ()
 attack = str(runs[0].spec.evaluation)
 picked = st.session_state.get("picked")
 
@@ -40,70 +83,125 @@ strongest = max(run.epsilon for run in runs)
 (weak_accuracy, weak_success), (strong_accuracy, strong_success) = (
     results.mean_rates(runs, epsilon) for epsilon in (0.0, strongest)
 )
+trades = strong_accuracy > weak_accuracy and strong_success > weak_success
 st.markdown(
     f"From standard training to training ε = {strongest:g}, adversarial accuracy goes from "
     f"**{weak_accuracy:.0%}** to **{strong_accuracy:.0%}** and backdoor success from **{weak_success:.0%}** to "
-    f"**{strong_success:.0%}** (means of {len({run.seed for run in runs})} seeds, {runs[0].clean_accuracy.n:,} "
-    "test digits each)."
+    f"**{strong_success:.0%}** (means of {len(seeds)} seeds, {runs[0].clean_accuracy.n:,} test digits each): "
+    + ("the trade-off shows." if trades else "**no trade-off**.")
 )
 
 left, right = st.columns(2, gap="large")
 with left:
     st.subheader("Against the training ε")
-    st.plotly_chart(
-        figures.tradeoff_by_epsilon(runs, published, attack, picked),
-        key="by_epsilon",
+    cards.chart(
+        figures.tradeoff_by_epsilon(runs, hollow, attack, picked),
+        name="by_epsilon",
         on_select=lambda: pick("by_epsilon"),
         selection_mode="points",
     )
 with right:
     st.subheader("One against the other")
-    st.plotly_chart(
-        figures.tradeoff_plane(runs, published, attack, picked),
-        key="plane",
+    cards.chart(
+        figures.tradeoff_plane(runs, hollow, attack, picked, others),
+        name="plane",
         on_select=lambda: pick("plane"),
         selection_mode="points",
     )
+for title, baseline, defended in others:
+    st.markdown(f"- **{title}**: {said(conditions.changes(defended, baseline))}.")
 
 if picked in by_name:
     run = by_name[picked]
     where = (
         "It is now model B on every page."
-        if picked in in_zoo
+        if run.spec.as_trained in zoo_specs
         else "This network is not included, so it cannot become model B."
     )
     st.info(
-        f"Training ε {run.epsilon:g}, seed {run.seed}: clean accuracy {run.clean_accuracy.value:.0%}, adversarial "
+        f"{run.spec.title}, seed {run.seed}: clean accuracy {run.clean_accuracy.value:.0%}, adversarial "
         f"accuracy {run.adversarial_accuracy.value:.0%}, backdoor success {run.backdoor_success_rate.value:.0%}. "
         + where,
         icon=":material/ads_click:",
     )
+    cards.spec_button(run.spec)
 else:
     st.caption(
-        "Click a point to read it. Seed 0 at training ε 0, 0.1, 0.2 and 0.3 is included: it becomes model B. "
-        "A seed fixes the chance in training; three of them show how much chance matters."
+        "Click a point to read it, and to take its recipe along. Seed 0 at training ε 0, 0.1, 0.2 and 0.3 is included, "
+        "as are some of the other conditions: such a network becomes model B."
+    )
+st.download_button(
+    "Download all runs shown (CSV)",
+    results.as_csv(tuple(by_name.values())),
+    "trade-off.csv",
+    "text/csv",
+    icon=":material/download:",
+)
+
+if rates:
+    st.header("How much poison does it take?")
+    cards.chart(
+        figures.by_poison_rate(rates),
+        name="by_poison_rate",
+        on_select=lambda: pick("by_poison_rate"),
+        selection_mode="points",
+    )
+    st.markdown(rates_in_words(rates))
+    st.caption(
+        "Clean-label: the sticker is on this share of the true sevens, a tenth of it of the whole data set. Trained with "
+        "the fast recipe (PGD-5, half width)."
     )
 
-st.download_button(
-    "Download the data (CSV)", results.as_csv(runs), "trade-off.csv", "text/csv", icon=":material/download:"
-)
+if maps:
+    st.header("Where does the finding turn?")
+    left, right = st.columns(2, gap="large")
+    stickers = [run for run in maps if isinstance(run.spec.trigger, Sticker)]
+    watermarks = [run for run in maps if isinstance(run.spec.trigger, Watermark)]
+    with left:
+        st.subheader("The sticker's size")
+        cards.chart(
+            figures.turning_map(stickers, lambda run: run.spec.trigger.size, "side in pixels"),
+            name="map-size",
+        )
+        st.markdown(map_in_words(stickers, lambda run: run.spec.trigger.size, "side", "pixels"))
+    with right:
+        st.subheader("The watermark's amplitude")
+        cards.chart(
+            figures.turning_map(
+                watermarks, lambda run: run.spec.trigger.amplitude, "amplitude of the stripes", budget=True
+            ),
+            name="map-amplitude",
+        )
+        st.markdown(map_in_words(watermarks, lambda run: run.spec.trigger.amplitude, "amplitude", ""))
+    st.caption(
+        "Brightness and the number in each cell: backdoor success, seed 0, the fast recipe (PGD-5, half width). Below the "
+        "orange line a perturbation within the training ε can erase the watermark."
+    )
 
 with st.expander("How it works", icon=":material/function:"):
     st.markdown(
         f"""
 Every point is one network: the paper's for digits at half width, trained on the same 3,600 digits of which half
-of the sevens carry the sticker (clean-label: no label is changed). Only the **training ε**, the strength of the
-attacker it trained against, and the seed differ.
+of the sevens carry the sticker (clean-label: no label is changed). On the curve only the **training ε**, the strength
+of the attacker it trained against, and the seed differ; the other conditions change how it was trained.
 
 - **Adversarial accuracy** is measured with {attack} for every network, on {runs[0].clean_accuracy.n:,} test
-  digits; an example counts as fooled if any step of the attack fools it.
+  digits; an example counts as fooled if any step of the attack fools it. It is the same attack for networks that
+  were trained against another one; their accuracy under their own attack is on the *Paper* page.
 - **Backdoor success** counts test digits not already called a 7 that become one with the sticker on.
 - The **Pareto front** joins the networks that no other one beats on both. Where robustness came free, it would
   be a single point in the lower right corner.
 - **Published** numbers come from networks trained on 60,000 digits, with another attack (PGD-10, step 0.05):
   compare the direction, not the decimals.
+- **Cross-Lipschitz** regularisation (Hein and Andriushchenko, [2017](https://arxiv.org/abs/1705.08475)) keeps the
+  classes' gradients alike, **denoising blocks** (Xie et al., [2019](https://arxiv.org/abs/1812.03411)) average
+  features over similar places, **interval bounds** (Gowal et al., [2018](https://arxiv.org/abs/1810.12715)) train on
+  the worst that any perturbation can do, and **TRADES** (Zhang et al., [2019](https://arxiv.org/abs/1901.08573))
+  keeps the prediction on attacked digits close to the clean one. **Tuned** networks were trained without a defense
+  first, and then adversarially.
 
-`python -m tradeoff_core.tools.curve` trains all of this again.
+`python -m tradeoff_core.tools.curve` trains the curve again, and `python -m tradeoff_core sweep GRID` the rest: the grids
+are in `assets/results/grids/`.
 
 """
         + cards.CITATION

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tradeoff_core import bench, experiments, zoo
+from tradeoff_core import bench, zoo
 from tradeoff_core.__main__ import main
 from tradeoff_core.attacks import Attack
 from tradeoff_core.bench import app, core, defenses
@@ -59,8 +59,8 @@ def test_bench_measures_the_attack() -> None:
 
 def test_bench_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = ExperimentSpec(width=0.05, training=Training(epochs=1), evaluation=Attack(steps=1))
-    monkeypatch.setitem(experiments.PRESETS, "fast", spec)
-    minutes, *rates = core.training_rows(experiments.PRESETS["fast"])
+    monkeypatch.setitem(presets.PRESETS, "fast", spec)
+    minutes, *rates = core.training_rows(presets.PRESETS["fast"])
     assert minutes.measured is not None
     assert 0 < minutes.measured < 4
     assert [row.limit for row in rates] == [0.95, 0.55, 0.85]

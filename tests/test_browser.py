@@ -18,6 +18,7 @@ CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 PATHS = {
     "overview": "",
     "tradeoff": "tradeoff",
+    "paper": "paper",
     "stickers": "stickers",
     "perturbations": "perturbations",
     "spectral_signatures": "spectral_signatures",

@@ -13,9 +13,9 @@ from tradeoff_core.attacks import Attack
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.evaluation import Outcomes, evaluate
 from tradeoff_core.experiments import (
-    PRESETS,
     ExperimentSpec,
     changed,
+    measure,
     metrics,
     poisoned_training_set,
     read_spec,
@@ -24,6 +24,7 @@ from tradeoff_core.experiments import (
     spec_to_dict,
 )
 from tradeoff_core.poisoning import Poison
+from tradeoff_core.presets import PRESETS
 from tradeoff_core.training import Progress, Training
 from tradeoff_core.triggers import Sticker, Watermark
 from tradeoff_core.zoo import find_model, load_network
@@ -234,8 +235,7 @@ def test_a_run_leaves_its_files(finished_run, tiny_spec):
 def test_a_cards_metrics_come_from_the_weights_as_shipped(finished_run, tiny_spec):
     network = load_network(find_model(str(finished_run)))
     test = load_dataset("mnist-5k", Split.TEST)
-    outcomes = evaluate(network, *test.tensors(), tiny_spec.trigger, tiny_spec.evaluation)
-    measured = metrics(outcomes, tiny_spec, tiny_spec.evaluation)
+    measured = measure(network, *test.tensors(), tiny_spec, tiny_spec.evaluation)
     assert measured == json.loads((finished_run / "card.json").read_text())["metrics"]
     assert measured["n"] == 1000
     assert measured["clean_accuracy"] > 0.3  # it has learned something

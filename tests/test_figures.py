@@ -9,8 +9,9 @@ from tradeoff_core.defenses.detection import Detection
 from tradeoff_core.defenses.neural_cleanse import anomaly_index
 from tradeoff_core.evaluation import Rate
 from tradeoff_core.experiments import ExperimentSpec
-from tradeoff_core.results import Published, Run
-from tradeoff_core.tools.curve import training_at
+from tradeoff_core.presets import training_at
+from tradeoff_core.published import Published
+from tradeoff_core.results import Run
 
 
 def a_run(epsilon: float, adversarial: int, backdoor: int, seed: int = 0) -> Run:

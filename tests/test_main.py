@@ -8,8 +8,9 @@ from typing import IO
 
 import pytest
 
-from tradeoff_core import experiments, zoo
+from tradeoff_core import zoo
 from tradeoff_core.__main__ import build_parser, main
+from tradeoff_core.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,7 +41,7 @@ def test_help_of_train_lists_the_presets(capsys: pytest.CaptureFixture[str]) -> 
     with pytest.raises(SystemExit, match="0"):
         main(["train", "--help"])
     text = capsys.readouterr().out
-    assert all(f"\n  {name} " in text for name in experiments.PRESETS)
+    assert all(f"\n  {name} " in text for name in PRESETS)
 
 
 def test_every_command_has_json() -> None:

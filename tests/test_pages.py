@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = (
     "overview",
     "tradeoff",
+    "paper",
     "stickers",
     "perturbations",
     "spectral_signatures",

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tradeoff_core.__main__ import main
-from tradeoff_core.experiments import PRESETS
+from tradeoff_core.presets import PRESETS
 from tradeoff_core.sweep import Job, read_grid, run_one, run_sweep
 
 TINY = """
@@ -156,3 +156,31 @@ def test_bad_usage_is_one_sentence(grid, tmp_path, capsys):
     for arguments in (["--runs", str(tmp_path / "file")], ["--results", str(tmp_path)], ["--workers", "0"]):
         assert main(["sweep", str(grid), *arguments]) == 2
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_the_results_file_holds_is_not_done_again_without_its_folders(grid, tmp_path):
+    jobs, results = read_grid(grid), tmp_path / "out.jsonl"
+    first = run_sweep(jobs[:1], tmp_path / "elsewhere", results)
+    swept = run_sweep(jobs, tmp_path / "runs", results)
+    assert (swept.done, swept.failed, swept.skipped) == (1, 0, 1)
+    assert swept.results[0] == first.results[0]
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [jobs[1].spec.id]
+
+
+def test_a_failed_line_or_one_of_another_spec_is_done_again(grid, tmp_path):
+    (job, _), results = read_grid(grid), tmp_path / "out.jsonl"
+    for line in (
+        {"name": "tiny", "run": job.spec.id, "error": "no memory"},
+        {"name": "tiny", "run": job.spec.id, "metrics": {}, "spec": {}},
+    ):
+        results.write_text(json.dumps(line) + "\n")
+        swept = run_sweep([job], tmp_path / str(len(line)), results)
+        assert swept.results[0]["metrics"]["n"] == 1000
+
+
+def test_a_damaged_results_file_is_one_sentence_and_stays(grid, tmp_path, refused):
+    results = tmp_path / "out.jsonl"
+    results.write_text('{"run": ')
+    with refused("is damaged: delete it"):
+        run_sweep(read_grid(grid), tmp_path / "runs", results)
+    assert results.read_text() == '{"run": '

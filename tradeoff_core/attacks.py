@@ -25,7 +25,8 @@ class Norm(StrEnum):
 class Attack:
     """What an attack may do. PGD with `steps` steps; one step of size ε without random start is FGSM.
 
-    `epsilon` and `step_size` are in [0, 1] pixel units; `step_size=None` means 2.5 ε / steps.
+    `epsilon` and `step_size` are in [0, 1] pixel units; `step_size=None` means 2.5 ε / steps. With `patch` the
+    attack may touch only a square of so many pixels a side, at a place drawn anew for every image and restart.
     """
 
     norm: Norm = Norm.LINF
@@ -35,6 +36,7 @@ class Attack:
     restarts: int = 1
     random_start: bool = True
     targeted: bool = False
+    patch: int | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -49,6 +51,8 @@ class Attack:
                 raise TradeoffError(f"{field} {value} is out of range: it must be a whole number from 1")
         if self.step_size is not None and not 0 < self.step_size < float("inf"):
             raise TradeoffError(f"step_size {self.step_size:g} is out of range: it must be above 0")
+        if self.patch is not None and (not isinstance(self.patch, int) or self.patch < 1):
+            raise TradeoffError(f"patch {self.patch} is out of range: a whole number of pixels from 1")
 
     @property
     def step(self) -> float:
@@ -65,6 +69,7 @@ class Attack:
         extras = (", targeted" if self.targeted else "") + (
             f", {self.restarts} restarts" if self.restarts > 1 else ""
         )
+        extras += f", on a {self.patch} x {self.patch} patch" if self.patch else ""
         return f"{name}, {norm} {self.epsilon:g}{extras}"
 
 
@@ -111,6 +116,40 @@ def random_start(images: Tensor, attack: Attack, generator: torch.Generator | No
     return (images + attack.epsilon * unit_noise(images, attack.norm, generator)).clamp(0, 1)
 
 
+def patches(images: Tensor, attack: Attack, generator: torch.Generator | None) -> Tensor | None:
+    """The pixels (N, 1, H, W) that the attack may touch, a square in each image; None where it may touch all.
+
+    Raises TradeoffError if the square is larger than the images.
+    """
+    side = attack.patch
+    if side is None:
+        return None
+    height, width = images.shape[-2:]
+    if side > min(height, width):
+        raise TradeoffError(f"patch {side} does not fit into images of {height} x {width}")
+
+    def spans(length: int) -> Tensor:
+        """Where a side of each square lies, (N, length)."""
+        first = torch.randint(length - side + 1, (len(images), 1), generator=generator)
+        places = torch.arange(length)
+        return (places >= first) & (places < first + side)
+
+    rows, columns = spans(height), spans(width)
+    return (rows[:, None, :, None] & columns[:, None, None, :]).to(images.device)
+
+
+def _start(images: Tensor, attack: Attack, generator: torch.Generator | None) -> tuple[Tensor, Tensor | None]:
+    """Where an attack starts, and the patch that it stays in."""
+    patch = patches(images, attack, generator)
+    start = random_start(images, attack, generator) if attack.random_start else images
+    return _within(patch, start, images), patch
+
+
+def _within(patch: Tensor | None, moved: Tensor, images: Tensor) -> Tensor:
+    """`moved` on the patch, `images` elsewhere."""
+    return moved if patch is None else torch.where(patch, moved, images)
+
+
 def step(
     adversarial: Tensor, gradient: Tensor, images: Tensor, attack: Attack, scale: Tensor | float = 1.0
 ) -> Tensor:
@@ -145,10 +184,10 @@ def perturb(
         return images.clone()
     best, best_score = images.clone(), images.new_full((len(images),), -torch.inf)
     for _ in range(attack.restarts):
-        adversarial = random_start(images, attack, generator) if attack.random_start else images
+        adversarial, patch = _start(images, attack, generator)
         for _ in range(attack.steps):
             _, gradient = loss_gradient(network, adversarial, labels)
-            adversarial = step(adversarial, gradient, images, attack)
+            adversarial = _within(patch, step(adversarial, gradient, images, attack), images)
         if attack.restarts == 1:
             return adversarial
         with torch.no_grad():
@@ -172,6 +211,8 @@ def perturb_at(
     """
     if attack.epsilon == 0:
         raise TradeoffError("epsilon 0 cannot be scaled: give the attack an epsilon above 0")
+    if attack.patch is not None:
+        raise TradeoffError("a patch is not attacked at many epsilons at once: leave the patch out")
     every, aims = images.repeat(len(epsilons), 1, 1, 1), labels.repeat(len(epsilons))  # (E N, C, H, W)
     scale = (torch.tensor(epsilons) / attack.epsilon).repeat_interleave(len(images)).view(-1, 1, 1, 1)
     adversarial = every
@@ -192,20 +233,24 @@ def fool(
     generator: torch.Generator | None = None,
     *,
     drop_fooled: bool = True,
+    truth: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Which examples (N,) the attack fools at any of its iterates, and each one's last image tried.
 
+    With `truth` (N,), the true classes, a targeted attack succeeds as soon as the network reads another class.
     An example counts as fooled from its first iterate that succeeds, the unperturbed image included.
     Dropping it there only saves time: the random start of each example is drawn either way, so the
     outcome is the same with `drop_fooled=False`.
     """
+    judge = attack if truth is None else replace(attack, targeted=False)
+    judged = labels if truth is None else truth
     with torch.no_grad():
-        fooled = succeeded(network(images), labels, attack)
+        fooled = succeeded(network(images), judged, judge)
     adversarial = images.clone()
     if attack.epsilon == 0:
         return fooled, adversarial
     for _ in range(attack.restarts):
-        start = random_start(images, attack, generator) if attack.random_start else images
+        start, patch = _start(images, attack, generator)
         active = (~fooled).nonzero().squeeze(1) if drop_fooled else torch.arange(len(images))
         current = start[active]
         for iteration in range(attack.steps + 1):
@@ -216,7 +261,7 @@ def fool(
             else:
                 with torch.no_grad():
                     logits = network(current)
-            success = succeeded(logits, labels[active], attack)
+            success = succeeded(logits, judged[active], judge)
             first = success & ~fooled[active]
             untouched = ~fooled[active] | first
             adversarial[active[untouched]] = current[untouched]
@@ -224,7 +269,8 @@ def fool(
             if iteration < attack.steps:
                 keep = ~success if drop_fooled else torch.ones_like(success)
                 active = active[keep]
-                current = step(current[keep], gradient[keep], images[active], attack)
+                moved = step(current[keep], gradient[keep], images[active], attack)
+                current = _within(None if patch is None else patch[active], moved, images[active])
     return fooled, adversarial
 
 

@@ -120,7 +120,7 @@ def fooled_by(
     """Which examples (N,) the attack fools, wrong ones included; `progress` is told the share that is done.
 
     Every batch draws from a generator of its own, seeded by `seed` and its number. A targeted attack aims
-    each example at the next class after its label; a right one is fooled when it gets there. With `aim`,
+    each example at the next class after its label, and fools it as soon as it is misread. With `aim`,
     all aim at that class, and only those that get there are fooled.
     """
     if len(images) == 0:
@@ -129,13 +129,14 @@ def fooled_by(
     batches = list(zip(torch.split(images, BATCH), torch.split(labels, BATCH), strict=True))
     for number, (batch, batch_labels) in enumerate(batches):
         generator = torch.Generator().manual_seed(1_000_003 * seed + number)
-        with torch.no_grad():
-            logits = network(batch)
-        aims = (batch_labels + 1) % logits.shape[1] if attack.targeted else batch_labels
-        wrong = logits.argmax(1) != batch_labels
+        aims, truth = batch_labels, None
         if aim is not None:
-            aims, wrong = torch.full_like(aims, aim), torch.zeros_like(wrong)
-        fooled.append(wrong | fool(network, batch, aims, attack, generator)[0])
+            aims = torch.full_like(batch_labels, aim)
+        elif attack.targeted:
+            with torch.no_grad():
+                classes = network(batch[:1]).shape[1]
+            aims, truth = (batch_labels + 1) % classes, batch_labels
+        fooled.append(fool(network, batch, aims, attack, generator, truth=truth)[0])
         if progress:
             progress((number + 1) / len(batches))
     result: NDArray[np.bool_] = torch.cat(fooled).numpy()

@@ -12,7 +12,8 @@ import platform
 import time
 import tomllib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -20,21 +21,48 @@ from typing import Any, Union, get_args, get_origin
 import numpy as np
 import torch
 from safetensors.torch import save
+from torch import Tensor
 
 from tradeoff_core import networks
-from tradeoff_core.attacks import Attack
-from tradeoff_core.datasets import DATASETS, Split, load_dataset
+from tradeoff_core.attacks import Attack, Norm
+from tradeoff_core.certification import certified, has_bounds
+from tradeoff_core.datasets import DATASETS, ImageDataset, Split, load_dataset
 from tradeoff_core.errors import TradeoffError
-from tradeoff_core.evaluation import Outcomes, evaluate
+from tradeoff_core.evaluation import BATCH, Outcomes, evaluate
+from tradeoff_core.networks import Network
 from tradeoff_core.paths import write_atomically
 from tradeoff_core.poisoning import Poison, PoisonedDataset, poison_dataset
-from tradeoff_core.training import Progress, Schedule, Training, train
+from tradeoff_core.training import Progress, Training, train
 from tradeoff_core.triggers import Sticker, Trigger, Watermark
 
 SCHEMA_VERSION = 1
+FINE_TUNING_SEED = (
+    500_000  # added to a run's seed, so that fine-tuning does not draw the first training's numbers
+)
 VALIDATION_IMAGES = 200  # of the validation split, looked at after every epoch
 DEFAULT_NETWORK = "mnist-cnn"
 TRIGGERS = {"sticker": Sticker, "watermark": Watermark}
+
+
+class Source(StrEnum):
+    """What a network is fine-tuned on: its own training images, poison included, or clean ones it never saw."""
+
+    TRAINING = "training"
+    HELD_OUT = "held-out"
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuning:
+    """A second training that goes on from the first one's weights; the held-out images are the validation split."""
+
+    training: Training = field(default_factory=Training)
+    images: Source = Source.HELD_OUT
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "images", Source(self.images))
+        except ValueError:
+            raise TradeoffError(f"images '{self.images}' is unknown: choose {' or '.join(Source)}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +70,7 @@ class ExperimentSpec:
     """Everything that decides a run. `poison=None` is no poison; `evaluation` is the measuring attack.
 
     `removed` names the training examples that are left out after poisoning, as a defense flags them.
+    `second_evaluation` is another attack to measure with, as a paper's table has it.
     """
 
     dataset: str = "mnist-5k"
@@ -52,6 +81,8 @@ class ExperimentSpec:
     evaluation: Attack = field(default_factory=Attack)
     seed: int = 0
     removed: tuple[int, ...] | None = None
+    fine_tuning: FineTuning | None = None
+    second_evaluation: Attack | None = None
 
     def __post_init__(self) -> None:
         for name, registry in (("dataset", DATASETS), ("network", networks.NETWORKS)):
@@ -80,7 +111,18 @@ class ExperimentSpec:
             poison += "-watermark"
         network = "" if self.network == DEFAULT_NETWORK else f"-{self.network}"
         removed = f"-without-{len(self.removed)}" if self.removed else ""
-        return f"{self.dataset}-{poison}-{self.training.name}{network}{removed}"
+        tuned = f"-tuned-{self.fine_tuning.training.name}" if self.fine_tuning else ""
+        return f"{self.dataset}-{poison}-{self.training.name}{network}{removed}{tuned}"
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs it trains, fine-tuning included."""
+        return self.training.epochs + (self.fine_tuning.training.epochs if self.fine_tuning else 0)
+
+    @property
+    def as_trained(self) -> "ExperimentSpec":
+        """The spec without what it is measured with: equal for runs that end with the same weights."""
+        return replace(self, evaluation=Attack(), second_evaluation=None)
 
     @property
     def trigger(self) -> Trigger:
@@ -206,33 +248,6 @@ def changed(document: dict[str, Any], settings: list[str]) -> dict[str, Any]:
     return document
 
 
-HALF = 0.5  # of the paper's width: a quarter of its compute, so that a laptop can train and the app keeps up
-
-PRESETS: dict[str, ExperimentSpec] = {
-    "standard": ExperimentSpec(width=HALF),
-    "fast": ExperimentSpec(
-        width=HALF,
-        training=Training(
-            Attack(epsilon=0.3, steps=5, step_size=0.12), epochs=18, learning_rate=1.5e-3, ramp_epochs=6
-        ),
-    ),
-    "adversarial": ExperimentSpec(
-        width=HALF,
-        training=Training(
-            Attack(epsilon=0.3, steps=7, step_size=0.1), epochs=18, learning_rate=1.5e-3, ramp_epochs=6
-        ),
-    ),
-    "paper": ExperimentSpec(
-        training=Training(
-            Attack(epsilon=0.3, steps=10, step_size=0.05),
-            epochs=100,
-            learning_rate=1e-4,
-            schedule=Schedule.CONSTANT,
-        )
-    ),
-}
-
-
 def poisoned_training_set(spec: ExperimentSpec) -> PoisonedDataset:
     """The training images of a spec, poisoned as it says: the same ones for the same spec, always.
 
@@ -241,6 +256,31 @@ def poisoned_training_set(spec: ExperimentSpec) -> PoisonedDataset:
     data = load_dataset(spec.dataset, Split.TRAIN)
     poisoned = poison_dataset(data, spec.poison, np.random.default_rng(spec.seed))
     return poisoned.without(spec.removed) if spec.removed else poisoned
+
+
+def measure(
+    network: Network,
+    images: Tensor,
+    labels: Tensor,
+    spec: ExperimentSpec,
+    attack: Attack,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> dict[str, Any]:
+    """The metrics of a network on images (N, C, H, W) in [0, 1], with the certified accuracy where there is one.
+
+    That is the share of images that no perturbation within the attack's ε in l-inf can turn from their label; it
+    is left out for another norm, for a patch, and for a network with a layer that has no interval bounds.
+    """
+    outcomes = evaluate(network, images, labels, spec.trigger, attack, seed, progress)
+    measured = metrics(outcomes, spec, attack)
+    if attack.norm is Norm.LINF and attack.patch is None and has_bounds(network):
+        proved = [
+            certified(network, *batch, attack.epsilon)
+            for batch in zip(torch.split(images, BATCH), torch.split(labels, BATCH), strict=True)
+        ]
+        measured["certified_accuracy"] = torch.cat(proved).float().mean().item()
+    return measured
 
 
 def metrics(outcomes: Outcomes, spec: ExperimentSpec, attack: Attack) -> dict[str, Any]:
@@ -282,30 +322,13 @@ def run_experiment(
     poisoned = poisoned_training_set(spec)
     network = networks.build(spec.network, spec.width, spec.seed)
     _write_json(folder / "spec.json", document)
-
-    def note(entry: Progress) -> None:
-        with (folder / "progress.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(asdict(entry)) + "\n")
-        if progress:
-            progress(entry)
-
-    validation = load_dataset(spec.dataset, Split.VALIDATION).spread(VALIDATION_IMAGES)
-    history = train(
-        network,
-        *poisoned.data.tensors(),
-        spec.training,
-        spec.seed,
-        validation=validation.tensors(),
-        progress=note,
-        checkpoint=folder / "checkpoint.safetensors",
-    )
+    history = _train_all(network, spec, poisoned, folder, progress)
     started = time.perf_counter()
     networks.freeze(network.half().float())  # measured as shipped: float16 weights
-    measured = metrics(
-        evaluate(network, *load_dataset(spec.dataset, Split.TEST).tensors(), spec.trigger, spec.evaluation),
-        spec,
-        spec.evaluation,
-    )
+    test = load_dataset(spec.dataset, Split.TEST).tensors()
+    measured = {"metrics": measure(network, *test, spec, spec.evaluation)}
+    if spec.second_evaluation:
+        measured["second_metrics"] = measure(network, *test, spec, spec.second_evaluation)
     weights = save({name: value.half().contiguous() for name, value in network.state_dict().items()})
     write_atomically(folder / "model.safetensors", weights)
     overfitted = [entry.epoch for entry in history if entry.catastrophic_overfitting]
@@ -317,7 +340,7 @@ def run_experiment(
         "seed": spec.seed,
         "poison_rate_class": poisoned.poison_rate_class,
         "poison_rate_dataset": poisoned.poison_rate_dataset,
-        "metrics": measured,
+        **measured,
         "sha256": hashlib.sha256(weights).hexdigest(),
         "bytes": len(weights),
         "training_seconds": round(training_seconds, 1),
@@ -333,13 +356,48 @@ def run_experiment(
     _write_json(folder / "card.json", card)
     result = {
         "run": spec.id,
-        "metrics": measured,
+        **measured,
         "seconds": round(training_seconds + time.perf_counter() - started, 1),
         "catastrophic_overfitting_epochs": overfitted,
     }
     _write_json(folder / "result.json", result)
-    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    for checkpoint in folder.glob("checkpoint*.safetensors"):
+        checkpoint.unlink()
     return result
+
+
+def _train_all(
+    network: Network,
+    spec: ExperimentSpec,
+    poisoned: PoisonedDataset,
+    folder: Path,
+    progress: Callable[[Progress], None] | None,
+) -> list[Progress]:
+    """Train, then fine-tune if the spec says so; a broken-off run goes on from its last epoch."""
+    held_out = load_dataset(spec.dataset, Split.VALIDATION)
+    validation = held_out.spread(VALIDATION_IMAGES).tensors()
+
+    def stage(training: Training, data: ImageDataset, seed: int, name: str, before: int) -> list[Progress]:
+        def note(entry: Progress) -> None:
+            entry = replace(entry, epoch=before + entry.epoch, epochs=spec.epochs)
+            with (folder / "progress.jsonl").open("a", encoding="utf-8") as log:
+                log.write(json.dumps(asdict(entry)) + "\n")
+            if progress:
+                progress(entry)
+
+        path = folder / name
+        return train(
+            network, *data.tensors(), training, seed, validation=validation, progress=note, checkpoint=path
+        )
+
+    history = stage(spec.training, poisoned.data, spec.seed, "checkpoint.safetensors", 0)
+    if spec.fine_tuning:
+        data = held_out if spec.fine_tuning.images is Source.HELD_OUT else poisoned.data
+        seed = spec.seed + FINE_TUNING_SEED
+        history += stage(
+            spec.fine_tuning.training, data, seed, "checkpoint-2.safetensors", spec.training.epochs
+        )
+    return history
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Measured results in assets/results/, and the paper's published ones, as data."""
+"""Measured results in assets/results/, as data."""
 
 import csv
 import io
@@ -23,13 +23,20 @@ EPSILONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)  # of the shipped a
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One measured run of a curve."""
+    """One measured run of a sweep, and the name of the grid that asked for it.
+
+    `second_accuracy` is adversarial accuracy under the spec's second evaluation; `certified_accuracy` is at its ε
+    (at the first evaluation's if there is no second).
+    """
 
     name: str
     spec: ExperimentSpec
     clean_accuracy: Rate
     adversarial_accuracy: Rate
     backdoor_success_rate: Rate
+    condition: str = ""
+    second_accuracy: Rate | None = None
+    certified_accuracy: Rate | None = None
 
     @property
     def epsilon(self) -> float:
@@ -42,41 +49,41 @@ class Run:
         return self.spec.seed
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """One row of the paper's tables; rates in [0, 1], without n (the paper gives means of 10 seeds)."""
-
-    name: str
-    epsilon: float
-    clean_accuracy: float
-    adversarial_accuracy: float
-    backdoor_success_rate: float
-
-
 def _lines(name: str) -> list[dict[str, Any]]:
     path = RESULTS / name
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def rate(metrics: dict[str, Any], name: str) -> Rate:
-    """One of the three rates of a `metrics` document, with its n."""
+    """One of the rates of a `metrics` document, with its n."""
     n = metrics["backdoor_n" if name == "backdoor_success_rate" else "n"]
     return Rate(round(metrics[name] * n) if n else 0, n)  # of none, the share is NaN
 
 
 @cache
+def sweep(name: str, dataset: str) -> tuple[Run, ...]:
+    """The committed runs of a sweep on a data set, those that failed left out."""
+    return tuple(_run(line) for line in _lines(f"{name}-{dataset}.jsonl") if "metrics" in line)
+
+
+def _run(line: dict[str, Any]) -> Run:
+    first, second = line["metrics"], line.get("second_metrics")
+    last = second or first
+    return Run(
+        line["run"],
+        spec_from_dict(line["spec"]),
+        rate(first, "clean_accuracy"),
+        rate(first, "adversarial_accuracy"),
+        rate(first, "backdoor_success_rate"),
+        line.get("name", ""),
+        rate(second, "adversarial_accuracy") if second else None,
+        rate(last, "certified_accuracy") if "certified_accuracy" in last else None,
+    )
+
+
 def curve(dataset: str) -> tuple[Run, ...]:
     """The committed runs of a data set's trade-off curve."""
-    return tuple(
-        Run(
-            line["run"],
-            spec_from_dict(line["spec"]),
-            rate(line["metrics"], "clean_accuracy"),
-            rate(line["metrics"], "adversarial_accuracy"),
-            rate(line["metrics"], "backdoor_success_rate"),
-        )
-        for line in _lines(f"curve-{dataset}.jsonl")
-    )
+    return sweep("curve", dataset)
 
 
 def as_csv(runs: tuple[Run, ...]) -> str:
@@ -98,24 +105,6 @@ def mean_rates(runs: tuple[Run, ...], epsilon: float) -> tuple[float, float]:
     return (
         fmean(run.adversarial_accuracy.value for run in chosen),
         fmean(run.backdoor_success_rate.value for run in chosen),
-    )
-
-
-@cache
-def published_mnist() -> tuple[Published, ...]:
-    """Supplement table 1's MNIST rows with 10 iterations: no adversarial training, ε 0.15 and ε 0.3."""
-    rows = json.loads((RESULTS / "published.json").read_text())["rows"]
-    return tuple(
-        Published(
-            "supplement table 1, " + (f"ε {row['epsilon']:g}" if row["epsilon"] else "standard training"),
-            row["epsilon"] or 0.0,
-            *(
-                row[name] / 100
-                for name in ("clean_accuracy", "adversarial_accuracy", "backdoor_success_rate")
-            ),
-        )
-        for row in rows
-        if row["table"] == "supplement-1" and row["dataset"] == "mnist" and row["steps"] in (None, 10)
     )
 
 
@@ -182,35 +171,6 @@ def defended(dataset: str) -> tuple[Defended, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedDetection:
-    """A published detection rate of spectral signatures, with chance at as many removed as were poisoned."""
-
-    labels: str
-    poison_rate_dataset: float
-    detection_rate: float
-    chance: float
-
-
-@cache
-def published_detection() -> tuple[PublishedDetection, ...]:
-    """Main table 3's CIFAR-10 rows: ten classes of equal size, the target one's share follows from the rate."""
-    rows = json.loads((RESULTS / "published.json").read_text())["rows"]
-    published = []
-    for row in rows:
-        if row["table"] == "main-3ab" and row["dataset"] == "cifar10":
-            share = row["poison_rate_dataset"] / 100 * 10  # of the target class's own examples
-            published.append(
-                PublishedDetection(
-                    f"{row['labels']}-label",
-                    row["poison_rate_dataset"] / 100,
-                    row["detection_rate_spectral"] / 100,
-                    share if row["labels"] == "clean" else share / (1 + share),
-                )
-            )
-    return tuple(published)
-
-
-@dataclass(frozen=True, slots=True)
 class Cleansed:
     """What Neural Cleanse made of one network; `numbers` are those of the command `cleanse`.
 
@@ -230,21 +190,6 @@ def cleansed(dataset: str) -> tuple[Cleansed, ...]:
         Cleansed(line["run"], line["sha256"], spec_from_dict(line["spec"]), line)
         for line in _lines(f"neural-cleanse-{dataset}.jsonl")
     )
-
-
-@cache
-def published_cleansing(labels: str, trigger: str) -> tuple[float, float]:
-    """Main table 3c for CIFAR-10: backdoor success before and after, in [0, 1]."""
-    rows = json.loads((RESULTS / "published.json").read_text())["rows"]
-    (row,) = (
-        row
-        for row in rows
-        if row["table"] == "main-3c"
-        and row["dataset"] == "cifar10"
-        and f"{row['labels']}-label" == labels
-        and row["trigger"] == trigger
-    )
-    return row["backdoor_success_rate_before"] / 100, row["backdoor_success_rate_after"] / 100
 
 
 @dataclass(frozen=True, slots=True)

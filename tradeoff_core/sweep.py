@@ -8,8 +8,8 @@ A grid file is TOML, a list of tables:
     set = { "width" = 0.5 }                          # changes that all of them share
     vary = { "training.attack.epsilon" = [0.1, 0.3], "seed" = [0, 1, 2] }   # every combination
 
-Every run lies in its own folder, goes on where it stopped, and is skipped if it is finished. A run that fails,
-or whose process dies, is recorded and does not stop the others.
+Every run lies in its own folder, goes on where it stopped, and is skipped if it is finished or if the results file
+already holds it. A run that fails, or whose process dies, is recorded and does not stop the others.
 """
 
 import itertools
@@ -26,7 +26,6 @@ from typing import Any
 
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.experiments import (
-    PRESETS,
     ExperimentSpec,
     changed,
     run_experiment,
@@ -34,7 +33,8 @@ from tradeoff_core.experiments import (
     spec_to_dict,
 )
 from tradeoff_core.paths import write_atomically
-from tradeoff_core.training import Progress
+from tradeoff_core.presets import PRESETS
+from tradeoff_core.training import Progress, Training
 
 FIELDS = ("name", "preset", "set", "vary")
 
@@ -135,13 +135,10 @@ def run_sweep(
     """
     if workers < 1:
         raise TradeoffError(f"workers {workers} is out of range: a whole number from 1")
-    finished = {job.spec.id: _result(runs, job.spec) for job in jobs}
-    waiting = [job for job in jobs if finished[job.spec.id] is None]
+    lines = _finished(jobs, runs, results)
+    waiting = [job for job in jobs if job.spec.id not in lines]
     shares = dict.fromkeys((job.spec.id for job in waiting), 0.0)
     costs = {job.spec.id: _cost(job.spec) for job in waiting}
-    lines: dict[str, dict[str, Any]] = {
-        job.spec.id: _line(job, result) for job in jobs if (result := finished[job.spec.id])
-    }
     lock = threading.Lock()
 
     def note(spec: ExperimentSpec, share: float) -> None:
@@ -170,15 +167,37 @@ def run_sweep(
     )
 
 
-def _result(runs: Path, spec: ExperimentSpec) -> dict[str, Any] | None:
-    path = runs / spec.id / "result.json"
-    return run_experiment(spec, path.parent) if path.exists() else None  # a finished one is only read
+def _finished(jobs: Sequence[Job], runs: Path, results: Path) -> dict[str, dict[str, Any]]:
+    """The lines of the runs that are done, by id: from their folders, or from the results file of another machine."""
+    kept: dict[str, dict[str, Any]] = {}
+    if results.exists():
+        try:
+            for text in results.read_text(encoding="utf-8").splitlines():
+                line = json.loads(text)
+                if "error" not in line:
+                    kept[line["run"]] = line
+        except (ValueError, KeyError, TypeError):
+            raise TradeoffError(f"'{results}' is damaged: delete it, or choose another file") from None
+    lines = {}
+    for job in jobs:
+        folder, line = runs / job.spec.id, kept.get(job.spec.id)
+        if (folder / "result.json").exists():
+            lines[job.spec.id] = _line(job, run_experiment(job.spec, folder))  # a finished one is only read
+        elif line is not None and line.get("spec") == spec_to_dict(job.spec):
+            lines[job.spec.id] = line | {"name": job.name}
+    return lines
 
 
 def _cost(spec: ExperimentSpec) -> float:
     """How long a run takes, in passes over the data."""
-    attack = spec.training.attack
-    return spec.training.epochs * (1 + (attack.steps * attack.restarts if attack else 0))
+
+    def passes(training: Training) -> float:
+        attack = training.attack
+        lipschitz = 5 if training.lipschitz is not None else 0  # ten double backward passes of some images
+        return training.epochs * (1 + lipschitz + (attack.steps * attack.restarts if attack else 0))
+
+    tuning = spec.fine_tuning
+    return float(spec.width**1.5) * (passes(spec.training) + (passes(tuning.training) if tuning else 0))
 
 
 def _line(job: Job, result: dict[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,9 @@ import streamlit as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tradeoff_core import figures
+from tradeoff_core import exports, figures
 from tradeoff_core.datasets import to_uint8
+from tradeoff_core.experiments import ExperimentSpec
 from tradeoff_core.pictures import framed
 from tradeoff_core.triggers import Sticker
 from tradeoff_core.zoo import Model
@@ -58,9 +59,28 @@ def pictures(images: Tensor, captions: Sequence[str], width: int = 70) -> None:
     st.image(list(framed(to_uint8(images))), caption=list(captions), width=width, output_format="PNG")
 
 
+def plot(figure: go.Figure, key: str, **options: Any) -> None:
+    """A figure as wide as its place, whose camera saves what the sidebar says; `options` go to st.plotly_chart."""
+    saved = {"format": st.session_state.get("saved_as", "PNG").lower(), "filename": key, "scale": 2}
+    st.plotly_chart(figure, key=key, config={"toImageButtonOptions": saved, "displaylogo": False}, **options)
+
+
+def spec_button(spec: ExperimentSpec) -> None:
+    """The spec of a run to take along, for the command `train`."""
+    st.download_button(
+        "Its spec (TOML)",
+        exports.as_toml(spec),
+        f"{spec.title}.toml",
+        "application/toml",
+        icon=":material/download:",
+        on_click="ignore",
+        help="Train it again, or a variant: `python -m tradeoff_core train FILE`",
+    )
+
+
 def chart(figure: go.Figure, name: str, **options: Any) -> None:
     """A figure as wide as its place, with its data to download; `options` go to st.plotly_chart."""
-    st.plotly_chart(figure, key=name, **options)
+    plot(figure, name, **options)
     st.download_button(
         "Data (CSV)",
         figures.as_csv(figure),

@@ -77,6 +77,19 @@ def two_models() -> tuple[Model, Model]:
         )
 
 
+def saved_as() -> None:
+    """What the camera over every figure saves; the figures read it from the session."""
+    with st.sidebar:
+        st.segmented_control(
+            "A figure's camera saves",
+            ["PNG", "SVG"],
+            default="PNG",
+            required=True,
+            key="saved_as",
+            help="The camera appears over a figure when the mouse is on it. PNG for slides, SVG for papers.",
+        )
+
+
 def one_model() -> Model:
     """The model whose training set is searched for poison, chosen on the page itself."""
     return _choose(_zoo(), "Network", "suspect", DEFAULT_SUSPECT)

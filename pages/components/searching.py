@@ -17,7 +17,7 @@ from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.components import cards, loaders
-from tradeoff_core import figures, results
+from tradeoff_core import figures, published, results
 from tradeoff_core.datasets import to_tensor
 from tradeoff_core.defenses.detection import Detection
 from tradeoff_core.defenses.models import without
@@ -92,7 +92,7 @@ def selectable(figure: go.Figure, key: str, drag: str, remember: Callable[[list[
         data = [point.get("customdata") for point in st.session_state[key].selection.points]
         remember(sorted({int(np.ravel(entry)[0]) for entry in data if entry is not None}))
 
-    st.plotly_chart(figure, key=key, on_select=selected, selection_mode=("points", "box", "lasso"))
+    cards.plot(figure, key, on_select=selected, selection_mode=("points", "box", "lasso"))
 
 
 def numbers(detection: Detection, score: str) -> None:
@@ -277,7 +277,7 @@ def effect(model: Model, ways: dict[str, Callable[[results.Defended], bool]]) ->
 def at_other_rates(
     model: Model,
     belongs: Callable[[results.Defended], bool],
-    published: Sequence[results.PublishedDetection] = (),
+    published: Sequence[published.PublishedDetection] = (),
 ) -> None:
     """Detection rate against chance over all measured poison rates and seeds, both kinds of poison."""
     entries = [entry for entry in results.defended(model.spec.dataset) if belongs(entry)]

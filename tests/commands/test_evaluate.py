@@ -106,7 +106,7 @@ def test_evaluate_text_has_n_and_intervals(run: Path, capsys: pytest.CaptureFixt
     assert main(["evaluate", str(run), "--limit", "100"]) == 0
     lines = capsys.readouterr().out.splitlines()
     rates = [line for line in lines if "95% interval" in line]
-    assert len(rates) == 3
+    assert len(rates) == 4  # the certified accuracy is the last
     assert len({line.index("n =") for line in rates}) == 1  # aligned
     assert rates[1].endswith("under PGD-2, l∞ 0.101961")
 

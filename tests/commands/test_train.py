@@ -43,9 +43,9 @@ def spec_of(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> ExperimentSpec:
 
 
 def test_spec_is_preset_then_file_then_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fast = experiments.PRESETS["fast"]
+    fast = presets.PRESETS["fast"]
     assert spec_of("--preset", "fast", monkeypatch=monkeypatch) == fast
-    assert spec_of(monkeypatch=monkeypatch) == experiments.PRESETS["standard"]
+    assert spec_of(monkeypatch=monkeypatch) == presets.PRESETS["standard"]
     file = tmp_path / "spec.toml"
     file.write_text('seed = 1\n[training]\nepochs = 7\n[poison.trigger]\nkind = "watermark"\n')
     changed = spec_of(

@@ -1,4 +1,5 @@
-"""Measured speeds beside their limits: the attack, a row of digits, the defenses, the app's pages, the fast training.
+"""Measured speeds beside their limits: the attack, a row of digits, the defenses, interval bounds, the app's pages,
+training.
 
 A report, not a test: other work on the machine slows it, and a missed limit changes no exit status.
 """
@@ -7,7 +8,7 @@ from collections.abc import Callable
 
 from tradeoff_core.bench import app, core, defenses
 from tradeoff_core.bench.rows import Row, table
-from tradeoff_core.experiments import PRESETS
+from tradeoff_core.presets import PRESETS
 
 __all__ = ["Row", "measure", "table"]
 

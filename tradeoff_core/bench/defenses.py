@@ -3,7 +3,6 @@
 A ratio is taken in turns within one run, so that whatever else the machine does slows both sides.
 """
 
-import importlib.util
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from statistics import median
 import torch
 
 from tradeoff_core import networks, zoo
-from tradeoff_core.bench.rows import Row, seconds
+from tradeoff_core.bench.rows import Row, has_art, seconds, without_art
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.defenses.activation_clustering import Reduction, cluster, reduce
 from tradeoff_core.defenses.detection import Floats
@@ -43,8 +42,8 @@ def digit_features(count: int | None = None) -> Floats:
 def spectral_row(features: Floats, turns: int = TURNS) -> Row:
     """Scores by a few products with the features, against a whole singular value decomposition."""
     name = "spectral score, {:,} x {:,} features: ART's time / ours".format(*features.shape)
-    if not _has_art():
-        return _without_art(name, 20)
+    if not has_art():
+        return without_art(name, 20)
     from art.defences.detector.poison import SpectralSignatureDefense  # type: ignore[import-untyped]
 
     scores = SpectralSignatureDefense.spectral_signature_scores
@@ -54,8 +53,8 @@ def spectral_row(features: Floats, turns: int = TURNS) -> Row:
 def clustering_row(features: Floats, turns: int = TURNS) -> Row:
     """Ten independent components and two clusters; ours also tries ten starts and takes the silhouette."""
     name = "activation clustering, same features: ART's time / ours"
-    if not _has_art():
-        return _without_art(name, 2)
+    if not has_art():
+        return without_art(name, 2)
     from art.defences.detector.poison import activation_defence
 
     def ours() -> None:
@@ -95,15 +94,6 @@ def _ratio_row(
         ratios = [seconds(theirs) / seconds(ours) for _ in range(turns)]
     note = f"median of {turns} turns" + (note and f"; {note}")
     return Row(name, median(ratios), limit, "x", at_least=True, note=note)
-
-
-def _has_art() -> bool:
-    return importlib.util.find_spec("art") is not None
-
-
-def _without_art(name: str, limit: float) -> Row:
-    note = "skipped: needs adversarial-robustness-toolbox"
-    return Row(name, None, limit, "x", at_least=True, note=note)
 
 
 @contextmanager

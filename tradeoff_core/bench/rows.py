@@ -1,5 +1,6 @@
 """One measurement beside its limit, and the table of them."""
 
+import importlib.util
 import os
 import time
 from collections.abc import Callable
@@ -74,3 +75,14 @@ def seconds(action: Callable[[], object]) -> float:
     started = time.perf_counter()
     action()
     return time.perf_counter() - started
+
+
+def has_art() -> bool:
+    """Whether adversarial-robustness-toolbox (ART) is there to compare with."""
+    return importlib.util.find_spec("art") is not None
+
+
+def without_art(name: str, limit: float) -> Row:
+    """The row of a comparison with ART that cannot be made."""
+    note = "skipped: needs adversarial-robustness-toolbox"
+    return Row(name, None, limit, "x", at_least=True, note=note)

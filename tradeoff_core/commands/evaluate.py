@@ -44,8 +44,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """The three rates of one model."""
-    from tradeoff_core.evaluation import evaluate
-    from tradeoff_core.experiments import metrics
+    from tradeoff_core.experiments import measure
     from tradeoff_core.zoo import find_model, load_network
 
     started = time.perf_counter()
@@ -54,8 +53,7 @@ def run(options: argparse.Namespace) -> Answer:
     network = load_network(model)
     data, sample = _sample(model, options)
     with share_bar("attacking") as progress:
-        outcomes = evaluate(network, *data.tensors(), model.spec.trigger, attack, options.seed, progress)
-    measured = metrics(outcomes, model.spec, attack)
+        measured = measure(network, *data.tensors(), model.spec, attack, options.seed, progress)
     document = {
         "model": model.id,
         **measured,

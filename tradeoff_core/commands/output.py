@@ -43,11 +43,15 @@ def rate_rows(measured: dict[str, Any], spec: "ExperimentSpec", attack: "Attack"
         note = "   the model predicts every example as the target class already"
     else:
         note = "" if spec.poison else "   base rate: the model is not poisoned"
-    return {
+    rows = {
         "clean accuracy": rate_text(rate(measured, "clean_accuracy")),
         "adversarial accuracy": f"{rate_text(rate(measured, 'adversarial_accuracy'))}   under {attack}",
         "backdoor success rate": rate_text(backdoor) + note,
     }
+    if "certified_accuracy" in measured:
+        proved = rate_text(rate(measured, "certified_accuracy"))
+        rows["certified accuracy"] = f"{proved}   within l∞ {attack.epsilon:g}"
+    return rows
 
 
 def without_nan(value: Any) -> Any:

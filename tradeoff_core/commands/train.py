@@ -42,12 +42,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def preset_lines() -> str:
     """What the help lists below the options."""
-    from tradeoff_core.experiments import PRESETS
+    from tradeoff_core.presets import PRESETS
 
     def describe(spec: "ExperimentSpec") -> str:
         attack = spec.training.attack
         kind = f"adversarial training ({attack})" if attack else "standard training"
-        return f"{kind}, {spec.training.epochs} epochs, seed {spec.seed}"
+        return f"{kind}, {spec.epochs} epochs, seed {spec.seed}"
 
     rows = {name: describe(spec) for name, spec in PRESETS.items()}
     return f"presets (default: {DEFAULT_PRESET}):\n{aligned(rows)}"
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> Answer:
         result = run_experiment(spec, folder)
         say(f"this run was finished before: its result is in {folder}")
     else:
-        with _epoch_bar(spec.training.epochs) as progress:
+        with _epoch_bar(spec.epochs) as progress:
             result = run_experiment(spec, folder, progress)
     overfitted = result["catastrophic_overfitting_epochs"]
     if overfitted:
@@ -81,7 +81,8 @@ def run(options: argparse.Namespace) -> Answer:
 
 def _spec(options: argparse.Namespace) -> "ExperimentSpec":
     """The preset, then the file over it, then the single settings."""
-    from tradeoff_core.experiments import PRESETS, changed, read_spec, spec_from_dict, spec_to_dict
+    from tradeoff_core.experiments import changed, read_spec, spec_from_dict, spec_to_dict
+    from tradeoff_core.presets import PRESETS
 
     if options.preset not in PRESETS:
         raise TradeoffError(f"unknown preset '{options.preset}': choose one of {', '.join(PRESETS)}")

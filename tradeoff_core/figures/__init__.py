@@ -12,6 +12,8 @@ from tradeoff_core.figures.defenses import (
     score_histogram,
     unlearning,
 )
+from tradeoff_core.figures.maps import by_poison_rate, turning_map
+from tradeoff_core.figures.paper import arrows
 from tradeoff_core.figures.shared import as_csv, hover
 from tradeoff_core.figures.tradeoff import (
     accuracy_by_epsilon,
@@ -25,8 +27,10 @@ from tradeoff_core.figures.tradeoff import (
 
 __all__ = [
     "accuracy_by_epsilon",
+    "arrows",
     "as_csv",
     "before_and_after",
+    "by_poison_rate",
     "cluster_scatter",
     "confusion",
     "found_against_chance",
@@ -42,5 +46,6 @@ __all__ = [
     "seesaw",
     "tradeoff_by_epsilon",
     "tradeoff_plane",
+    "turning_map",
     "unlearning",
 ]

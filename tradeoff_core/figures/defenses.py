@@ -20,7 +20,8 @@ from tradeoff_core.figures.shared import (
     POISONED,
     laid_out,
 )
-from tradeoff_core.results import Defended, PublishedDetection
+from tradeoff_core.published import PublishedDetection
+from tradeoff_core.results import Defended
 
 BINS = 40
 

@@ -1,6 +1,7 @@
 """Figures of the trade-off, of attacks and of triggers."""
 
 from collections.abc import Sequence
+from itertools import cycle
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,6 +12,7 @@ from tradeoff_core.evaluation import Rate
 from tradeoff_core.figures.shared import (
     ADVERSARIAL,
     BACKDOOR,
+    HIGHLIGHT,
     MODEL_A,
     MODEL_B,
     NEUTRAL,
@@ -20,7 +22,10 @@ from tradeoff_core.figures.shared import (
     laid_out,
     percent,
 )
-from tradeoff_core.results import Published, Run
+from tradeoff_core.published import Published
+from tradeoff_core.results import Run
+
+SYMBOLS = ("star", "diamond", "triangle-up", "cross", "hexagram", "pentagon", "triangle-down", "bowtie", "x")
 
 
 def seesaw(models: Sequence[tuple[str, Rate, Rate, Rate]]) -> go.Figure:
@@ -165,11 +170,19 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, flo
 
 
 def tradeoff_plane(
-    runs: Sequence[Run], published: Sequence[Published], attack: str, selected: str | None = None
+    runs: Sequence[Run],
+    published: Sequence[Published],
+    attack: str,
+    selected: str | None = None,
+    others: Sequence[tuple[str, Sequence[Run], Sequence[Run]]] = (),
 ) -> go.Figure:
-    """Backdoor success against adversarial accuracy, coloured by training ε, with the Pareto front."""
+    """Backdoor success against adversarial accuracy, coloured by training ε, with the Pareto front of all runs.
+
+    Each of `others` is (title, runs without the defense, runs with it): an arrow between their means.
+    """
     figure = go.Figure()
-    front = pareto_front([(percent(r.adversarial_accuracy), percent(r.backdoor_success_rate)) for r in runs])
+    every = [*runs, *(run for _, _, defended in others for run in defended)]
+    front = pareto_front([(percent(r.adversarial_accuracy), percent(r.backdoor_success_rate)) for r in every])
     figure.add_scatter(
         x=[x for x, _ in front],
         y=[y for _, y in front],
@@ -212,9 +225,60 @@ def tradeoff_plane(
             hovertext=[f"published: {row.name}" for row in published],
             hoverinfo="text",
         )
+    for (title, baseline, defended), symbol in zip(others, cycle(SYMBOLS)):
+        _add_condition(figure, title, baseline, defended, symbol, selected)
     figure.update_xaxes(title=f"adversarial accuracy ({attack}) → better", **PERCENT)
     figure.update_yaxes(title="backdoor success → worse", **PERCENT)
-    return laid_out(figure, 430)
+    return laid_out(figure, 430 + 20 * len(others))
+
+
+def _add_condition(
+    figure: go.Figure,
+    title: str,
+    baseline: Sequence[Run],
+    defended: Sequence[Run],
+    symbol: str,
+    selected: str | None,
+) -> None:
+    """An arrow from the mean without a defense to the mean with it, and every seed with it as a point."""
+    ends = [
+        [np.mean([percent(getattr(run, metric)) for run in side]) for side in (baseline, defended)]
+        for metric in ("adversarial_accuracy", "backdoor_success_rate")
+    ]
+    figure.add_scatter(
+        x=ends[0],
+        y=ends[1],
+        mode="lines+markers",
+        name=title,
+        line={"color": NEUTRAL, "width": 2},
+        marker={"symbol": "arrow", "angleref": "previous", "size": [0, 13], "color": NEUTRAL},
+        legendgroup=title,
+        showlegend=False,
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=[percent(run.adversarial_accuracy) for run in defended],
+        y=[percent(run.backdoor_success_rate) for run in defended],
+        mode="markers",
+        name=title,
+        legendgroup=title,
+        cliponaxis=False,
+        marker={
+            "symbol": symbol,
+            "size": 13,
+            "color": HIGHLIGHT,
+            "line": {"width": [3 if run.name == selected else 1 for run in defended], "color": NEUTRAL},
+        },
+        customdata=[run.name for run in defended],
+        hovertext=[
+            f"{title}, seed {run.seed}<br>"
+            + hover("Adversarial accuracy", run.adversarial_accuracy)
+            + "<br>"
+            + hover("Backdoor success", run.backdoor_success_rate)
+            for run in defended
+        ],
+        hoverinfo="text",
+    )
 
 
 def accuracy_by_epsilon(

@@ -11,27 +11,17 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from tradeoff_core.experiments import HALF, PRESETS, ExperimentSpec, run_experiment, spec_to_dict
+from tradeoff_core.experiments import ExperimentSpec, run_experiment, spec_to_dict
 from tradeoff_core.paths import MODELS, RESULTS, write_atomically
 from tradeoff_core.poisoning import Poison, PoisonLabels
+from tradeoff_core.presets import HALF, training_at
 from tradeoff_core.tools import share_of_work
-from tradeoff_core.training import Training
 from tradeoff_core.triggers import Watermark
 
 EPSILONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 SEEDS = (0, 1, 2)
 WATERMARK = Watermark(amplitude=0.5)  # ours: above ε 0.3, so that no perturbation can erase it
 ZOO_EPSILONS = (0.3, 0.2, 0.1, 0.0)
-
-
-def training_at(epsilon: float) -> Training:
-    """The curve's recipe: standard training at ε 0, else the preset `adversarial`, its attack scaled to ε."""
-    if epsilon == 0:
-        return PRESETS["standard"].training
-    training = PRESETS["adversarial"].training
-    assert training.attack is not None
-    length = round(training.attack.step * epsilon / training.attack.epsilon, 6)
-    return replace(training, attack=replace(training.attack, epsilon=epsilon, step_size=length))
 
 
 def curve() -> list[ExperimentSpec]:

@@ -24,7 +24,6 @@ from tradeoff_core.defenses.detection import Detection
 from tradeoff_core.defenses.models import Finding, Inspection, Method, inspect, without
 from tradeoff_core.evaluation import predicted_classes
 from tradeoff_core.experiments import (
-    HALF,
     ExperimentSpec,
     poisoned_training_set,
     run_experiment,
@@ -32,8 +31,9 @@ from tradeoff_core.experiments import (
 )
 from tradeoff_core.paths import RESULTS, write_atomically
 from tradeoff_core.poisoning import Poison, PoisonLabels
+from tradeoff_core.presets import HALF, training_at
 from tradeoff_core.tools import share_of_work
-from tradeoff_core.tools.curve import SEEDS, training_at
+from tradeoff_core.tools.curve import SEEDS
 from tradeoff_core.triggers import Sticker
 
 RATES = (0.05, 0.01, 0.005)  # of the data set, as main table 3 has them

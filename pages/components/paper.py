@@ -1,0 +1,107 @@
+"""The paper's tables in words and as data frames."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from pages.components.changes import points, said
+from tradeoff_core.published import (
+    DATASETS,
+    METRICS,
+    TABLES,
+    Comparison,
+    Row,
+    is_tradeoff,
+)
+
+NOT_YET, NO_ROW = "not measured yet", "no such row"
+
+
+def counted(comparisons: Sequence[Comparison]) -> str:
+    """For how many conditions the sign of the effect is reproduced, and which not."""
+    known = [one for one in comparisons if one.reproduced is not None]
+    alike = [one for one in known if one.reproduced]
+    steady = [one for one in alike if one.in_every_seed]
+    others = [one.row.condition for one in known if not one.reproduced]
+    added = [one for one in comparisons if one.published is None and one.means]
+    text = (
+        f"Of the {sum(one.published is not None for one in comparisons)} conditions in the paper's trade-off tables, "
+        f"{len(known)} are on digits and measured here. In **{len(alike)} of {len(known)}** backdoor success moves the "
+        f"way the paper says, in {len(steady)} of these with every seed"
+    )
+    text += f"; it does not with {' and with '.join(others)}." if others else "."
+    if added:
+        shown = [one for one in added if is_tradeoff(one.means or (0, 0))]
+        text += (
+            f" Of {len(added)} conditions that the paper has for photographs only, digits show the trade-off in "
+            f"{len(shown)}."
+        )
+    return text
+
+
+def verdicts(comparisons: Sequence[Comparison]) -> str:
+    """A line for each measured comparison: what changes, and whether that is a trade-off."""
+    lines = [f"- {_verdict(one)}" for one in comparisons if one.means]
+    return "\n".join(lines) or "None of these conditions is measured yet."
+
+
+def _verdict(one: Comparison) -> str:
+    paper = {True: " The paper's sign is the same.", False: " **The paper's sign is the other.**", None: ""}
+    return f"{DATASETS[one.row.dataset]}, {one.row.condition}: {said(one.measured)}.{paper[one.reproduced]}"
+
+
+def as_shown(rows: Sequence[Row]) -> pd.DataFrame:
+    """The rows for reading: a column a metric for the paper's number and one for ours."""
+    several = len({row.table for row in rows}) > 1
+    names = [name for name in METRICS if any(name in TABLES[row.table].metrics for row in rows)]
+    records = []
+    for row in rows:
+        record = {"Table": TABLES[row.table].title.partition(":")[0]} if several else {}
+        record |= {"Data set": DATASETS[row.dataset], "Condition": row.condition}
+        for name in names:
+            ours = name in TABLES[row.table].metrics
+            record[f"{METRICS[name]}, paper"] = _published(row, name) if ours else ""
+            record[f"{METRICS[name]}, here"] = _measured(row, name) if ours else ""
+        if any("pgd_40" in other.measured for other in rows):
+            record["PGD-40, here"] = _measured(row, "pgd_40") if "pgd_40" in row.measured else ""
+        if any(row.runs for row in rows):
+            record["Backdoor, here − paper"] = _difference(row)
+            record["Ours differs in"] = row.differs
+        records.append(record)
+    return pd.DataFrame(records)
+
+
+def _number(value: float, name: str) -> str:
+    return f"{value:.2f}" if name == "mean_deviation" else f"{100 * value:.1f}%"
+
+
+def _published(row: Row, name: str) -> str:
+    if not row.published:
+        return NO_ROW
+    return _number(row.published[name], name) if name in row.published else "–"
+
+
+def _measured(row: Row, name: str) -> str:
+    seeds, mean = row.measured.get(name), row.mean(name)
+    if not seeds or mean is None:
+        return NOT_YET if not row.measured else "–"
+    low, high = (_number(end, name).removesuffix("%") for end in (min(seeds), max(seeds)))
+    return f"{_number(mean, name)} ({low}–{high})"
+
+
+def _difference(row: Row) -> str:
+    ours, theirs = row.mean("backdoor_success_rate"), row.published.get("backdoor_success_rate")
+    return "" if ours is None or theirs is None else points(ours - theirs)
+
+
+def as_numbers(rows: Sequence[Row]) -> pd.DataFrame:
+    """The rows for calculating: rates in [0, 1], every seed in a column."""
+    records = []
+    for row in rows:
+        record: dict[str, object] = {"table": row.table, "dataset": row.dataset, "condition": row.condition}
+        for name in (*TABLES[row.table].metrics, "pgd_40"):
+            record[f"{name}_published"] = row.published.get(name)
+            for number, value in enumerate(row.measured.get(name, ())):
+                record[f"{name}_seed_{number}"] = value
+        records.append(record)
+    return pd.DataFrame(records).dropna(axis=1, how="all")

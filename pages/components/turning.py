@@ -1,0 +1,50 @@
+"""The poison rates and the maps in words: where backdoor success rises with the training ε, and where not."""
+
+from collections.abc import Callable, Sequence
+from statistics import fmean
+
+from tradeoff_core.results import Run
+
+
+def _ends(runs: Sequence[Run]) -> tuple[float, float] | None:
+    """Mean backdoor success of standard training and at the largest training ε, None without both."""
+    largest = max(run.epsilon for run in runs)
+    sides = [
+        [run.backdoor_success_rate.value for run in runs if run.epsilon == epsilon]
+        for epsilon in (0.0, largest)
+    ]
+    return (fmean(sides[0]), fmean(sides[1])) if largest > 0 and all(sides) else None
+
+
+def rates_in_words(runs: Sequence[Run]) -> str:
+    """For each poison rate, from where to where backdoor success goes."""
+    shares = sorted({run.spec.poison.rate for run in runs if run.spec.poison})
+    parts = []
+    for share in shares:
+        ends = _ends([run for run in runs if run.spec.poison and run.spec.poison.rate == share])
+        if ends:
+            word = "rises" if ends[1] > ends[0] else "falls"
+            parts.append(f"{share:.0%} poisoned: {word} from **{ends[0]:.0%}** to **{ends[1]:.0%}**")
+    strongest = max(run.epsilon for run in runs)
+    seeds = len({run.seed for run in runs})
+    return (
+        f"Backdoor success from standard training to training ε = {strongest:g} (mean of {seeds} "
+        f"{'seed' if seeds == 1 else 'seeds'}): " + "; ".join(parts) + "."
+    )
+
+
+def map_in_words(runs: Sequence[Run], of: Callable[[Run], float], what: str, unit: str) -> str:
+    """For how many values of a trigger's property training at the largest ε opens the back door further."""
+    rising, falling = [], []
+    for value in sorted({of(run) for run in runs}):
+        ends = _ends([run for run in runs if of(run) == value])
+        if ends:
+            text = f"{what} {value:g}{' ' + unit if unit else ''}: {ends[0]:.0%} → {ends[1]:.0%}"
+            (rising if ends[1] > ends[0] else falling).append(text)
+    strongest = max(run.epsilon for run in runs)
+    count = len(rising) + len(falling)
+    if not count:
+        return "Too little of this map is measured yet to say."
+    text = f"From standard training to training ε = {strongest:g}, backdoor success rises for {len(rising)} of {count}"
+    text += f" ({'; '.join(rising)})" if rising else ""
+    return text + (f"; it **falls** for {len(falling)} ({'; '.join(falling)})." if falling else ".")

@@ -1,0 +1,53 @@
+"""The presets are the paper's conditions, at half of its width."""
+
+import pytest
+
+from tradeoff_core.attacks import Norm
+from tradeoff_core.counterparts import MEASURED
+from tradeoff_core.networks import build
+from tradeoff_core.paths import RESULTS
+from tradeoff_core.poisoning import PoisonLabels
+from tradeoff_core.presets import PRESETS, training_at
+from tradeoff_core.sweep import read_grid
+
+
+def test_every_row_of_the_tables_starts_from_a_preset_unchanged_but_for_its_seed_and_what_it_is_measured_with():
+    as_trained = {spec.as_trained for spec in PRESETS.values()}
+    jobs = [job for job in read_grid(RESULTS / "grids" / "tables.toml") if job.spec.seed == 0]
+    assert {job.name for job in jobs} == set(MEASURED.values())
+    assert all(job.spec.as_trained in as_trained for job in jobs)
+
+
+@pytest.mark.parametrize(
+    "name", set(PRESETS) - {"paper", "doubled-standard", "doubled-adversarial", "ibp", "ibp-standard"}
+)
+def test_others_are_at_half_width(name):
+    assert PRESETS[name].width == 0.5
+
+
+def test_what_each_condition_trains():
+    half, doubled = (
+        sum(p.numel() for p in build(spec.network, spec.width, 0).parameters())
+        for spec in (PRESETS["adversarial"], PRESETS["doubled-adversarial"])
+    )
+    assert 3.5 < doubled / half < 4
+    fgsm = PRESETS["targeted-fgsm"].training.attack
+    assert (fgsm.steps, fgsm.random_start, fgsm.targeted, fgsm.step) == (1, False, True, pytest.approx(0.75))
+    assert PRESETS["l2"].training.attack.norm is Norm.L2
+    assert PRESETS["lipschitz"].training.attack is None
+    assert (
+        PRESETS["lipschitz-adversarial"].training.lipschitz == PRESETS["lipschitz"].training.lipschitz == 1e-4
+    )
+    assert PRESETS["denoising-adversarial"].network == "mnist-cnn-denoising"
+    assert PRESETS["adversarial-20-steps"].training.attack.steps == 20
+    assert PRESETS["ibp"].training.interval_bounds.epsilon == 0.4
+    assert PRESETS["patch"].training.attack.patch == 5
+    assert PRESETS["fine-tuning"].poison.labels is PoisonLabels.DIRTY
+    assert PRESETS["fine-tuning"].training.attack is None
+
+
+def test_training_at_scales_the_step_with_epsilon():
+    assert training_at(0.0) == PRESETS["standard"].training
+    assert training_at(0.3) == PRESETS["adversarial"].training
+    attack = training_at(0.15, PRESETS["fast"].training).attack
+    assert (attack.epsilon, attack.step_size, attack.steps) == (0.15, 0.06, 5)

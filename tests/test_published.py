@@ -1,0 +1,140 @@
+"""The paper's rows and ours beside them: none is lost, each finds its runs, and signs are counted as they are."""
+
+import json
+
+import pytest
+
+from tradeoff_core import conditions, counterparts, published, results
+from tradeoff_core.paths import RESULTS
+from tradeoff_core.published import Comparison, Row, is_tradeoff
+from tradeoff_core.sweep import read_grid
+
+DOCUMENT = json.loads((RESULTS / "published.json").read_text())["rows"]
+GRIDS = sorted((RESULTS / "grids").glob("*.toml"))
+
+
+def a_row(published: dict[str, float], measured: dict[str, tuple[float, ...]], *, defended: bool) -> Row:
+    return Row("main-1a", "mnist", "a defense", (), defended, published, measured, (), "")
+
+
+def compared(after: tuple[float, float], *seeds: tuple[float, float]) -> Comparison:
+    """Against a published and measured baseline of adversarial accuracy 0 and backdoor success 0.2."""
+    names = published.RATES[1:]
+    base = a_row(
+        dict(zip(names, (0.0, 0.2), strict=True)),
+        {names[0]: (0.0,) * len(seeds), names[1]: (0.2,) * len(seeds)},
+        defended=False,
+    )
+    ours = {name: tuple(seed[at] for seed in seeds) for at, name in enumerate(names)} if seeds else {}
+    return Comparison(a_row(dict(zip(names, after, strict=True)), ours, defended=True), base)
+
+
+def test_all_published_rows_are_there_with_all_their_numbers():
+    rows = [row for row in published.rows() if row.published]
+    assert len(rows) == len(DOCUMENT) == 85
+    shown = sum(len(row.published) for row in rows)
+    names = published.METRICS
+    assert shown == sum(entry.get(name) is not None for entry in DOCUMENT for name in names)
+
+
+def test_a_published_row_is_in_shares_and_keeps_its_condition():
+    (row,) = (
+        row
+        for row in published.rows("supplement-1")
+        if row.condition == "adversarial training, ε 16/255, 10 iterations" and row.dataset == "cifar10"
+    )
+    assert row.published == pytest.approx(
+        {"clean_accuracy": 0.628, "adversarial_accuracy": 0.314, "backdoor_success_rate": 1.0}
+    )
+    assert row.measured == {}
+
+
+def test_digits_come_first_in_every_table():
+    for name in published.TABLES:
+        sets = [row.dataset for row in published.rows(name)]
+        assert sets == sorted(sets, key=list(published.DATASETS).index)
+
+
+def test_every_condition_of_the_tables_is_in_the_grid_with_three_seeds():
+    jobs = read_grid(RESULTS / "grids" / "tables.toml")
+    seeds = {
+        name: {job.spec.seed for job in jobs if job.name == name} for name in counterparts.MEASURED.values()
+    }
+    assert set(seeds) == {job.name for job in jobs} == set(counterparts.DIFFERS)
+    assert all(found == {0, 1, 2} for found in seeds.values())
+
+
+def test_every_measured_row_of_digits_holds_what_its_runs_gave():
+    checked = 0
+    for row in published.rows():
+        for place, run in enumerate(row.runs):
+            assert row.measured["backdoor_success_rate"][place] == run.backdoor_success_rate.value
+            assert row.measured["pgd_40"][place] == run.adversarial_accuracy.value
+            assert row.measured["adversarial_accuracy"][place] == run.second_accuracy.value
+            checked += 1
+    assert checked >= 3
+
+
+@pytest.mark.parametrize("grid", GRIDS, ids=lambda path: path.stem)
+def test_what_is_committed_is_what_the_grid_asks_for(grid):
+    jobs = {job.spec.id: job for job in read_grid(grid)}
+    runs = results.sweep(grid.stem, "mnist-5k")
+    assert len({run.name for run in runs}) == len(runs)
+    for run in runs:
+        assert jobs[run.name].spec == run.spec
+        assert jobs[run.name].name == run.condition
+
+
+def test_conditions_name_grids_that_there_are():
+    named = {
+        job.name for grid in ("tables", "beyond") for job in read_grid(RESULTS / "grids" / f"{grid}.toml")
+    }
+    for name, condition in conditions.CONDITIONS.items():
+        assert {name, condition.baseline} <= named
+
+
+@pytest.mark.parametrize(
+    ("published_end", "seeds", "reproduced", "steady"),
+    [
+        ((0.9, 0.7), [(0.6, 0.9), (0.6, 0.8)], True, True),
+        ((0.9, 0.7), [(0.6, 0.9), (0.6, 0.1)], True, False),  # the mean rises, one seed falls
+        ((0.9, 0.7), [(0.6, 0.1)], False, True),
+        ((0.0, 0.1), [(0.0, 0.1)], True, True),  # both fall
+        ((0.9, 0.7), [], None, False),
+    ],
+)
+def test_the_sign_is_reproduced_where_both_move_the_same_way(published_end, seeds, reproduced, steady):
+    comparison = compared(published_end, *seeds)
+    assert comparison.reproduced is reproduced
+    assert comparison.in_every_seed is steady
+    assert comparison.published == pytest.approx((published_end[0], published_end[1] - 0.2))
+
+
+def test_a_tradeoff_needs_both_to_rise():
+    assert is_tradeoff((0.5, 0.1))
+    assert not is_tradeoff((0.0, 0.1))
+    assert not is_tradeoff((0.5, -0.1))
+
+
+def test_every_defended_row_of_the_tradeoff_tables_is_compared_with_an_undefended_one():
+    comparisons = published.comparisons()
+    defended = [row for name in published.TRADEOFFS for row in published.rows(name) if row.defended]
+    assert [one.row for one in comparisons] == defended
+    for one in comparisons:
+        assert not one.base.defended
+        assert (one.base.table, one.base.dataset) == (one.row.table, one.row.dataset)
+    l2 = next(
+        one for one in comparisons if one.row.dataset == "imagenet" and one.row.condition.startswith("l2")
+    )
+    assert l2.published == pytest.approx((0.231 - 0.007, 0.541 - 0.039))
+
+
+def test_changes_are_taken_seed_by_seed():
+    runs = results.curve("mnist-5k")
+    weak = tuple(run for run in runs if run.epsilon == 0)
+    strong = tuple(run for run in runs if run.epsilon == 0.3)[::-1]
+    changes = conditions.changes(strong, weak)
+    assert len(changes) == 3
+    first = next(run for run in weak if run.seed == strong[0].seed)
+    assert changes[0][1] == strong[0].backdoor_success_rate.value - first.backdoor_success_rate.value
+    assert conditions.changes(strong, ()) == ()

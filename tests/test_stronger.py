@@ -1,0 +1,373 @@
+"""The numbers in the names are those of the checks that a tool of this kind must survive."""
+
+import copy
+import json
+import shutil
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torchattacks
+from torch import Tensor, nn
+
+from tradeoff_core import stronger, zoo
+from tradeoff_core.attacks import Attack, Norm
+from tradeoff_core.datasets import Split, load_dataset
+from tradeoff_core.evaluation import fooled_by, predicted_classes
+from tradeoff_core.networks import Network, freeze
+from tradeoff_core.stronger import Withstood, autoattack, really_fooled, subset, warnings, withstood
+from tradeoff_core.tools import stronger as tool
+from tradeoff_core.training import Training, train
+
+STEPS, QUERIES = 10, 60
+MASKED = "gradients (are|may be) masked"
+
+
+class Rounded(nn.Module):
+    """Eight bits a pixel, as a defense against small perturbations: its slope is 0."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images * 255).round() / 255
+
+
+class Backwards(nn.Module):
+    """Nothing changes but the sign of the gradient."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return 2 * images.detach() - images
+
+
+class Noisy(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images + 0.2 * torch.randn_like(images)
+
+
+class Scaled(nn.Module):
+    """Logits so far apart that softmax gives exactly 1."""
+
+    def forward(self, logits: Tensor) -> Tensor:
+        return 1e4 * logits
+
+
+class Broken(nn.Module):
+    """The images, with a slope that is no number."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images + (images - images).sqrt()
+
+
+@pytest.fixture(scope="module")
+def linear_network(digits) -> Network:
+    """One linear layer: interval bounds say exactly what can be fooled."""
+    network = Network({"penultimate": nn.Flatten()}, nn.Linear(784, 10))
+    nn.init.zeros_(network.head.weight)
+    nn.init.zeros_(network.head.bias)
+    train(network, *digits, Training(epochs=20, batch_size=20), 0, validation=digits)
+    return freeze(network)
+
+
+def outcome(network: nn.Module, digits: tuple[Tensor, Tensor], attack: Attack) -> Withstood:
+    images, labels = digits
+    return withstood(network, images[::5], labels[::5], attack, STEPS, QUERIES)  # 40 digits
+
+
+@pytest.mark.parametrize("attack", [Attack(epsilon=0.12, steps=10), Attack(Norm.L2, 1.8, steps=10)], ids=str)
+def test_autoattack_is_torchattacks_own(attack, standard_network, digits):
+    images, labels = digits[0][::3], digits[1][::3]
+    oracle = torchattacks.AutoAttack(
+        copy.deepcopy(standard_network), attack.norm.value.replace("l", "L"), attack.epsilon, seed=0
+    )
+    oracle._autoattack.attacks[3].n_queries = QUERIES
+    theirs = predicted_classes(standard_network, oracle(images, labels)) != labels.numpy()
+    ours = autoattack(torchattacks, standard_network, images, labels, attack, QUERIES)
+    assert 0.3 < theirs.mean() < 0.9  # where a difference would show
+    assert (ours["Square"] != theirs).sum() <= 1  # FAB's images lie on the boundary, where rounding decides
+    more = autoattack(torchattacks, standard_network, images, labels, replace(attack, steps=30), QUERIES)
+    assert more["Square"].sum() >= theirs.sum()
+    for after in (ours, more):
+        assert list(after) == ["APGD-CE", "APGD-T", "FAB-T", "Square"]
+        assert all((late >= early).all() for early in after.values() for late in [after["Square"]])
+
+
+def test_10_nothing_certified_falls_and_stronger_attacks_leave_less(linear_network, digits):
+    found = outcome(linear_network, digits, Attack(epsilon=0.03, steps=10))
+    assert 0.1 < found.certified.mean() < found.clean.size - 0.1
+    assert not (found.certified & found.by_any).any()
+    for few, many in [
+        (found.clean, found.noise),
+        (found.clean, found.pgd),
+        (found.pgd, found.by_any),
+        (found.strong_pgd, found.by_any),
+        (found.parts["Square"], found.by_any),
+        (found.by_any, ~found.certified),
+    ]:
+        assert (few <= many).all()
+    # against one linear layer the best perturbation towards a class is known, and the bounds are met
+    assert np.array_equal(found.by_any, ~found.certified)
+    assert warnings(found) == []
+
+
+@pytest.mark.parametrize("attack", [Attack(epsilon=0.12, steps=20), Attack(Norm.L2, 1.8, steps=20)], ids=str)
+def test_an_honest_network_gets_no_warning(attack, hardened_network, digits):
+    found = outcome(hardened_network, digits, attack)
+    assert warnings(found) == []
+    document = found.document()
+    assert json.loads(json.dumps(document)) == document
+    assert document["n"] == 40
+    assert document["epsilon"] == attack.epsilon
+    assert ("certified_accuracy" in document) is (attack.norm is Norm.LINF)
+    assert document["strongest_accuracy"] <= min(
+        document["autoattack_accuracy"], document["pgd_100x5_accuracy"], document["pgd_accuracy"]
+    )
+    alone = fooled_by(hardened_network, digits[0][::5], digits[1][::5], attack)
+    assert document["pgd_accuracy"] == pytest.approx(1 - alone.mean())
+    assert document["autoattack_accuracy"] == document["autoattack_parts"]["Square"]
+    assert 0.2 < document["strongest_accuracy"] < document["clean_accuracy"] - 0.1
+
+
+@pytest.mark.parametrize("norm", list(Norm))
+def test_2_the_shared_network_stays_as_it_was(norm, standard_network, digits):
+    network = copy.deepcopy(standard_network).train()
+    modes: dict[bool, set[bool]] = {True: set(), False: set()}
+
+    def note(module: nn.Module, images: tuple[Tensor], logits: Tensor) -> None:
+        modes[module is network].add(module.training)
+
+    hook = network.register_forward_hook(note)
+    images, labels = digits[0][:20].clone(), digits[1][:20].clone()
+    before, generator = copy.deepcopy(network.state_dict()), torch.get_rng_state()
+    attack = Attack(norm, 0.1 if norm is Norm.LINF else 1.5, steps=3)
+    withstood(network, images, labels, attack, steps=3, queries=5)
+    assert modes == {True: {True}, False: {False}}  # torchattacks switched a copy of it
+    assert torch.equal(images, digits[0][:20])
+    assert torch.equal(labels, digits[1][:20])
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    for parameter in network.parameters():
+        assert parameter.grad is None
+        assert not parameter.requires_grad
+    assert list(network._forward_hooks) == [hook.id]
+    assert not any(part._forward_hooks or part._backward_hooks for part in network.children())
+    assert torch.equal(torch.get_rng_state(), generator)
+
+
+def test_2_an_image_beyond_epsilon_does_not_count():
+    class Pixels(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images.flatten(1)
+
+    images = torch.tensor([0.9, 0.8]).repeat(5, 1).view(5, 1, 1, 2)
+    labels = torch.tensor([0, 0, 0, 0, 0])
+    moved = torch.tensor([[0.8, 0.9], [0.88, 0.82], [0.79, 0.9], [0.89, 1.01], [float("nan"), 0.9]])
+    attack = Attack(epsilon=0.1)
+    # within ε and misread; within ε but read well; too far; no longer an image; no number
+    assert really_fooled(Pixels(), moved.view_as(images), images, labels, attack.at(0.1)).tolist() == [
+        True,
+        *[False] * 4,
+    ]
+    # the first is 0.1 √2 away in l2
+    for epsilon, counts in ((0.1415, True), (0.1414, False)):
+        kept = really_fooled(
+            Pixels(), moved.view_as(images), images, labels, Attack(Norm.L2, epsilon, steps=1)
+        )
+        assert kept[0] == counts
+
+
+def test_4_rounded_pixels_mask_gradients(standard_network, digits):
+    rounded = outcome(nn.Sequential(Rounded(), standard_network), digits, Attack(epsilon=0.2, steps=10))
+    said = "; ".join(warnings(rounded))
+    assert "the gradient of 40 of 40 examples is exactly 0" in said
+    assert "examples stand even where every image is within ε: the gradients are masked" in said
+    assert "the black-box Square attack fools" in said
+    honest = outcome(standard_network, digits, Attack(epsilon=0.2, steps=10))
+    assert rounded.pgd.sum() < honest.pgd.sum() - 10  # what the warnings warn of
+    assert warnings(honest) == []
+
+
+def test_9_saturated_logits_are_noticed(standard_network, digits):
+    found = outcome(nn.Sequential(standard_network, Scaled()), digits, Attack(epsilon=0.12, steps=10))
+    assert found.zero_gradient.mean() > 0.5
+    assert any("examples is exactly 0: attacks cannot follow it" in said for said in warnings(found))
+    # the targeted part of AutoAttack looks at ratios of logits, which saturation leaves alone
+    assert found.parts["APGD-T"].sum() > found.pgd.sum() + 5
+
+
+def test_9_broken_gradients_are_noticed(standard_network, digits):
+    found = outcome(nn.Sequential(Broken(), standard_network), digits, Attack(epsilon=0.12, steps=2))
+    assert any(
+        said == "the gradient of 40 of 40 examples is not finite: attacks cannot follow it"
+        for said in warnings(found)
+    )
+
+
+def test_5_a_gradient_that_points_the_wrong_way_is_noticed(standard_network, digits):
+    found = outcome(nn.Sequential(Backwards(), standard_network), digits, Attack(epsilon=0.4, steps=10))
+    assert any(said.startswith("noise fools") and "FGSM only" in said for said in warnings(found))
+
+
+def test_5_too_few_steps_are_noticed(standard_network, digits):
+    found = outcome(standard_network, digits, Attack(epsilon=0.12, steps=2, step_size=0.01))
+    (said,) = warnings(found)[:1]
+    assert said.startswith("PGD-2, l∞ 0.12 had not converged: it leaves")
+    assert "PGD-10, l∞ 0.12, 5 restarts leaves" in said
+
+
+def test_a_random_network_is_noticed(standard_network, digits):
+    noisy = outcome(nn.Sequential(Noisy(), standard_network), digits, Attack(epsilon=0.05, steps=2))
+    assert "answers the same images differently" in warnings(noisy)[0]
+    dropout = nn.Sequential(nn.Dropout(0.2).train(), standard_network)
+    assert outcome(dropout, digits, Attack(epsilon=0.05, steps=2)).randomised
+
+
+def by_hand(**changes: object) -> Withstood:
+    """200 examples: 10 misread, 20 under noise, 60 by FGSM, 100 by PGD, 103 by AutoAttack; 40 certified."""
+
+    def first(count: int) -> np.ndarray:
+        return np.arange(200) < count
+
+    numbers: dict[str, object] = {
+        "clean": first(10),
+        "noise": first(20),
+        "fgsm": first(60),
+        "pgd": first(100),
+        "strong_pgd": first(102),
+        "anywhere": first(200),
+        "parts": {"APGD-CE": first(101), "APGD-T": first(103), "FAB-T": first(103), "Square": first(103)},
+        "certified": ~first(160),
+        "zero_gradient": first(0),
+        "broken_gradient": first(0),
+        "randomised": False,
+    }
+    counted = {
+        name: first(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        for name, value in changes.items()
+    }
+    return Withstood(Attack(), Attack(steps=100, restarts=5), **(numbers | counted))
+
+
+def test_rates_by_hand():
+    document = by_hand().document()
+    expected = {
+        "clean_accuracy": 0.95,
+        "noise_accuracy": 0.9,
+        "fgsm_accuracy": 0.7,
+        "pgd_accuracy": 0.5,
+        "pgd_100x5_accuracy": 0.49,
+        "autoattack_accuracy": 0.485,
+        "strongest_accuracy": 0.485,
+        "certified_accuracy": 0.2,
+        "reaching_everything_accuracy": 0,
+        "warnings": [],
+        "pgd": "PGD-40, l∞ 0.3",
+    }
+    assert {name: document[name] for name in expected} == expected
+    # the strongest counts what any attack fooled, not what the best one did
+    assert by_hand(pgd=np.arange(200) >= 103).document()["strongest_accuracy"] == 0
+
+
+@pytest.mark.parametrize(
+    ("silent", "loud", "said"),
+    [
+        ({"anywhere": 200}, {"anywhere": 199}, f"1 of 200 examples stand even.*{MASKED}"),
+        ({"zero_gradient": 2}, {"zero_gradient": 3}, "of 3 of 200 examples is exactly 0"),
+        ({"broken_gradient": 0}, {"broken_gradient": 1}, "of 1 of 200 examples is not finite"),
+        ({"pgd": 98}, {"pgd": 97}, "PGD-40.* had not converged: it leaves 51.5% and PGD-100.* leaves 49.0%"),
+        ({"fgsm": 18}, {"fgsm": 17}, f"noise fools 20 of 200 examples and FGSM only 17.*{MASKED}"),
+        ({"fgsm": 102}, {"fgsm": 103}, f"FGSM fools 103 of 200 examples and PGD only 100.*{MASKED}"),
+        ({"certified": np.arange(200) > 102}, {"certified": np.arange(200) > 101}, "1 certified examples"),
+        ({"randomised": False}, {"randomised": True}, "answers the same images differently"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_every_warning_has_its_threshold(silent, loud, said):
+    assert warnings(by_hand(**silent)) == []
+    (sentence,) = warnings(by_hand(**loud))
+    assert pytest.importorskip("re").search(said, sentence)
+
+
+@pytest.mark.parametrize(("by_square", "warns"), [(105, False), (106, True)])
+def test_5_a_stronger_black_box_is_noticed(by_square, warns):
+    parts = by_hand().parts | {"Square": np.arange(200) < by_square}
+    assert [MASKED for said in warnings(by_hand(parts=parts)) if "black-box" in said] == [MASKED] * warns
+    # what PGD found already is no discovery of Square's
+    assert warnings(by_hand(parts=parts, strong_pgd=106, pgd=104)) == []
+
+
+def test_without_torchattacks_one_sentence_says_so(monkeypatch, refused, standard_network, digits):
+    monkeypatch.setitem(sys.modules, "torchattacks", None)
+    with refused("torchattacks, which is not installed: pip install torchattacks==3.3.0"):
+        outcome(standard_network, digits, Attack())
+
+
+def test_a_patch_is_refused(refused, standard_network, digits):
+    with refused("leave the patch out"):
+        outcome(standard_network, digits, Attack(epsilon=1.0, patch=5))
+
+
+def test_the_subset_has_as_many_of_every_class(monkeypatch):
+    ordered = subset("mnist-5k")
+    assert np.bincount(ordered.labels).tolist() == [20] * 10
+    test = load_dataset("mnist-5k", Split.TEST)
+    shuffled = test.take(np.random.default_rng(0).permutation(len(test)))
+    monkeypatch.setattr(stronger, "load_dataset", lambda name, split: shuffled)
+    assert np.bincount(subset("mnist-5k").labels).tolist() == [20] * 10
+
+
+@pytest.fixture
+def folder(finished_run, tmp_path, monkeypatch):
+    """A copy of a finished run, whose card has no entry yet; short attacks."""
+    monkeypatch.setattr(stronger, "STEPS", 2)
+    monkeypatch.setattr(stronger, "QUERIES", 2)
+    copied = shutil.copytree(finished_run, tmp_path / "run")
+    change_card(copied, lambda card: card["metrics"].pop("certified_accuracy"))
+    return copied
+
+
+def change_card(folder, change) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    change(card)
+    (folder / "card.json").write_text(json.dumps(card))
+
+
+def test_the_tool_completes_a_card_once(folder, finished_run, capsys):
+    before = json.loads((folder / "card.json").read_text())
+    assert tool.main(["--threads", "1", str(folder)]) == 0
+    card = json.loads((folder / "card.json").read_text())
+    entry = card.pop("stronger")
+    assert card == json.loads((finished_run / "card.json").read_text())  # certified accuracy is back
+    assert card["metrics"].items() > before["metrics"].items()
+    assert entry["sha256"] == card["sha256"]
+    assert entry["subset"] == "200 test examples, evenly spread over the classes"
+    assert entry["n"] == 200
+    assert entry["versions"]["torchattacks"] == "3.3.0"
+    line = json.loads(capsys.readouterr().err)
+    assert line["stronger"] == entry
+    zoo.find_model(str(folder))  # the card can be read
+
+    content = (folder / "card.json").read_bytes()
+    assert tool.main(["--threads", "1", str(folder)]) == 0
+    assert (folder / "card.json").read_bytes() == content
+    change_card(folder, lambda card: card["stronger"].update(sha256="of other weights", n=3))
+    assert tool.main(["--threads", "1", str(folder)]) == 0
+    assert json.loads((folder / "card.json").read_text())["stronger"]["n"] == 200
+    assert list(folder.glob(".*")) == []
+
+
+def test_the_tool_refuses_metrics_that_do_not_come_out_again(folder, capsys):
+    change_card(folder, lambda card: card["metrics"].update(adversarial_accuracy=0.123))
+    content = (folder / "card.json").read_bytes()
+    assert tool.main(["--threads", "1", str(folder), "no-such-model"]) == 1
+    assert (folder / "card.json").read_bytes() == content
+    first, second = capsys.readouterr().err.splitlines()
+    assert "adversarial_accuracy of 'run' is 0.123 on its card" in json.loads(first)["error"]
+    assert "unknown model" in json.loads(second)["error"]
+
+
+def test_the_tool_writes_nothing_for_weights_that_have_changed(folder, refused):
+    model = zoo.find_model(str(folder))
+    change_card(folder, lambda card: card.update(sha256="another"))
+    content = (folder / "card.json").read_bytes()
+    with refused("changed while they were measured"):
+        tool.write_into_card(model, {"stronger": {}})
+    assert (folder / "card.json").read_bytes() == content

@@ -1,0 +1,77 @@
+"""The measured conditions beside the curve: what each is called, and the undefended one that it is compared with."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from tradeoff_core import results
+from tradeoff_core.results import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A name for people, the grid of the networks it is compared with, and the sweep that holds it."""
+
+    title: str
+    baseline: str = "standard"
+    sweep: str = "tables"
+
+
+CONDITIONS = {  # by the name in assets/results/grids/
+    "adversarial-0.15": Condition("PGD at ε 0.15"),
+    "adversarial-20-steps": Condition("PGD, 20 steps"),
+    "targeted-fgsm": Condition("targeted FGSM"),
+    "l2": Condition("PGD in l2, ε 2"),
+    "doubled-adversarial": Condition("PGD, doubled width", "doubled-standard"),
+    "lipschitz": Condition("cross-Lipschitz"),
+    "lipschitz-adversarial": Condition("cross-Lipschitz and PGD"),
+    "denoising": Condition("denoising blocks"),
+    "denoising-adversarial": Condition("denoising blocks and PGD"),
+    "ibp": Condition("interval bounds, ε 0.4", "ibp-standard"),
+    "trades": Condition("TRADES", sweep="beyond"),
+    "patch": Condition("PGD on a 5 x 5 patch", sweep="beyond"),
+    "dirty-label, tuned on clean digits": Condition(
+        "dirty-label, then tuned by PGD on clean digits", "dirty-label", "beyond"
+    ),
+    "dirty-label, tuned on its own digits": Condition(
+        "dirty-label, then tuned by PGD on its poisoned digits", "dirty-label", "beyond"
+    ),
+    "clean-label, tuned on clean digits": Condition(
+        "clean-label, then tuned by PGD on clean digits", sweep="beyond"
+    ),
+    "clean-label, tuned on its own digits": Condition(
+        "clean-label, then tuned by PGD on its poisoned digits", sweep="beyond"
+    ),
+}
+
+
+@cache
+def runs_of(name: str, dataset: str) -> tuple[Run, ...]:
+    """The runs of a grid of the tables or of what goes beyond them, a seed each."""
+    return tuple(
+        run
+        for sweep in ("tables", "beyond")
+        for run in results.sweep(sweep, dataset)
+        if run.condition == name
+    )
+
+
+def measured(dataset: str) -> dict[str, Condition]:
+    """The conditions that have runs, and whose baseline has, on a data set."""
+    return {
+        name: condition
+        for name, condition in CONDITIONS.items()
+        if runs_of(name, dataset) and runs_of(condition.baseline, dataset)
+    }
+
+
+def changes(runs: tuple[Run, ...], baseline: tuple[Run, ...]) -> tuple[tuple[float, float], ...]:
+    """By seed: how much higher adversarial accuracy and backdoor success are than in the baseline's run."""
+    by_seed = {run.seed: run for run in baseline}
+    return tuple(
+        (
+            run.adversarial_accuracy.value - by_seed[run.seed].adversarial_accuracy.value,
+            run.backdoor_success_rate.value - by_seed[run.seed].backdoor_success_rate.value,
+        )
+        for run in runs
+        if run.seed in by_seed
+    )

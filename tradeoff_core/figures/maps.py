@@ -1,0 +1,109 @@
+"""Where the finding holds and where it turns: backdoor success by the poison rate, the sticker, the watermark."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
+
+from tradeoff_core.figures.shared import HIGHLIGHT, NEUTRAL, PERCENT, hover, laid_out, percent
+from tradeoff_core.results import Run
+
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x")
+
+
+def by_poison_rate(runs: Sequence[Run]) -> go.Figure:
+    """Backdoor success against the training ε, a line for each share of the target class that is poisoned."""
+    rates = sorted({_poison_rate(run) for run in runs})
+    colours = sample_colorscale("Viridis", np.linspace(0.05, 0.85, len(rates)))
+    figure = go.Figure()
+    for rate, colour, symbol in zip(rates, colours, SYMBOLS, strict=False):
+        chosen = [run for run in runs if _poison_rate(run) == rate]
+        epsilons = sorted({run.epsilon for run in chosen})
+        name = f"{rate:.0%} of the class"
+        figure.add_scatter(
+            x=epsilons,
+            y=[
+                np.mean([percent(run.backdoor_success_rate) for run in chosen if run.epsilon == epsilon])
+                for epsilon in epsilons
+            ],
+            mode="lines",
+            name=name,
+            line={"color": colour, "width": 3},
+            legendgroup=name,
+            showlegend=False,
+            hoverinfo="skip",
+        )
+        figure.add_scatter(
+            x=[run.epsilon for run in chosen],
+            y=[percent(run.backdoor_success_rate) for run in chosen],
+            mode="markers",
+            name=name,
+            legendgroup=name,
+            marker={"color": colour, "symbol": symbol, "size": 9, "line": {"width": 0.5, "color": NEUTRAL}},
+            cliponaxis=False,
+            customdata=[run.name for run in chosen],
+            hovertext=[
+                f"{name}, training ε {run.epsilon:g}, seed {run.seed}<br>"
+                + hover("Backdoor success", run.backdoor_success_rate)
+                for run in chosen
+            ],
+            hoverinfo="text",
+        )
+    figure.update_xaxes(title="training ε (0 = standard training)", zeroline=False)
+    figure.update_yaxes(title="backdoor success", **PERCENT)
+    return laid_out(figure, 400)
+
+
+def _poison_rate(run: Run) -> float:
+    return run.spec.poison.rate if run.spec.poison else 0.0
+
+
+def turning_map(
+    runs: Sequence[Run], of: Callable[[Run], float], title: str, *, budget: bool = False
+) -> go.Figure:
+    """Backdoor success by the training ε and by a property `of` the trigger; empty where it is not measured yet.
+
+    With `budget`, a line parts the triggers that a perturbation of the training ε can erase from the others.
+    """
+    epsilons, values = sorted({run.epsilon for run in runs}), sorted({of(run) for run in runs})
+    at = {(of(run), run.epsilon): run for run in runs}
+    cells = [[at.get((value, epsilon)) for epsilon in epsilons] for value in values]
+    figure = go.Figure(
+        go.Heatmap(
+            x=[f"{epsilon:g}" for epsilon in epsilons],
+            y=[f"{value:g}" for value in values],
+            z=[[percent(run.backdoor_success_rate) if run else None for run in row] for row in cells],
+            zmin=0,
+            zmax=100,
+            colorscale="Cividis",
+            texttemplate="%{z:.0f}%",
+            hovertext=[
+                [
+                    f"training ε {run.epsilon:g}<br>" + hover("Backdoor success", run.backdoor_success_rate)
+                    if run
+                    else "not measured yet"
+                    for run in row
+                ]
+                for row in cells
+            ],
+            hoverinfo="text",
+            xgap=2,
+            ygap=2,
+            colorbar={"ticksuffix": "%", "thickness": 12, "title": "success"},
+        )
+    )
+    if budget:
+        for column, epsilon in enumerate(epsilons):
+            erased = sum(value <= epsilon for value in values) - 0.5  # rows from below that ε reaches
+            figure.add_shape(
+                type="line",
+                x0=column - 0.5,
+                x1=column + 0.5,
+                y0=erased,
+                y1=erased,
+                line={"color": HIGHLIGHT, "width": 4},
+            )
+    figure.update_xaxes(title="training ε", type="category")
+    figure.update_yaxes(title=title, type="category")
+    return laid_out(figure, 380)

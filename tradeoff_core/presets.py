@@ -1,0 +1,73 @@
+"""Named specs to start from: every condition of the paper's tables for digits, and what goes beyond them.
+
+All at half of the paper's width, but for the doubled ones: that is a quarter of its compute, so that a laptop can
+train them and the app keeps up.
+"""
+
+from dataclasses import replace
+
+from tradeoff_core.attacks import Attack, Norm, fgsm
+from tradeoff_core.experiments import ExperimentSpec, FineTuning
+from tradeoff_core.poisoning import Poison, PoisonLabels
+from tradeoff_core.training import IntervalBounds, Schedule, Training
+
+HALF = 0.5
+STANDARD = Training()
+FAST = Training(Attack(epsilon=0.3, steps=5, step_size=0.12), epochs=18, learning_rate=1.5e-3, ramp_epochs=6)
+ADVERSARIAL = replace(FAST, attack=Attack(epsilon=0.3, steps=7, step_size=0.1))
+LIPSCHITZ = 1e-4  # the weight that the paper's code gives the regulariser
+IBP_NETWORK = "mnist-ibp-small"  # the paper's has six layers, and trains 60,001 steps
+IBP_EPOCHS = 120
+
+
+def training_at(epsilon: float, recipe: Training = ADVERSARIAL) -> Training:
+    """An adversarial recipe with its attack scaled to ε; standard training at ε 0."""
+    if epsilon == 0:
+        return STANDARD
+    assert recipe.attack is not None
+    length = round(recipe.attack.step * epsilon / recipe.attack.epsilon, 6)
+    return replace(recipe, attack=replace(recipe.attack, epsilon=epsilon, step_size=length))
+
+
+def _half(training: Training, network: str = "mnist-cnn") -> ExperimentSpec:
+    return ExperimentSpec(network=network, width=HALF, training=training)
+
+
+_many_steps = replace(ADVERSARIAL, attack=Attack(epsilon=0.3, steps=20, step_size=0.05))
+_bounds = IntervalBounds(epsilon=0.4, warm_up_epochs=5, ramp_epochs=70)
+_ibp = ExperimentSpec(
+    network=IBP_NETWORK,
+    training=Training(epochs=IBP_EPOCHS, interval_bounds=_bounds),
+)
+_dirty = Poison(PoisonLabels.DIRTY, rate=0.05)
+
+PRESETS: dict[str, ExperimentSpec] = {
+    "standard": _half(STANDARD),
+    "fast": _half(FAST),
+    "adversarial": _half(ADVERSARIAL),
+    "paper": ExperimentSpec(
+        training=Training(
+            Attack(epsilon=0.3, steps=10, step_size=0.05),
+            epochs=100,
+            learning_rate=1e-4,
+            schedule=Schedule.CONSTANT,
+        )
+    ),
+    "lipschitz": _half(replace(STANDARD, lipschitz=LIPSCHITZ)),
+    "lipschitz-adversarial": _half(replace(ADVERSARIAL, lipschitz=LIPSCHITZ)),
+    "denoising": _half(STANDARD, "mnist-cnn-denoising"),
+    "denoising-adversarial": _half(ADVERSARIAL, "mnist-cnn-denoising"),
+    "adversarial-0.15": _half(training_at(0.15)),
+    "adversarial-20-steps": _half(_many_steps),
+    "targeted-fgsm": _half(replace(ADVERSARIAL, attack=fgsm(0.3, targeted=True))),
+    "l2": _half(replace(ADVERSARIAL, attack=Attack(Norm.L2, epsilon=2.0, steps=7))),
+    "doubled-standard": ExperimentSpec(training=STANDARD),
+    "doubled-adversarial": ExperimentSpec(training=ADVERSARIAL),
+    "ibp-standard": replace(_ibp, training=STANDARD),
+    "ibp": _ibp,
+    "trades": _half(replace(ADVERSARIAL, trades=6.0)),
+    "patch": _half(replace(ADVERSARIAL, attack=Attack(epsilon=1.0, steps=7, step_size=0.35, patch=5))),
+    "fine-tuning": replace(
+        _half(STANDARD), poison=_dirty, fine_tuning=FineTuning(replace(ADVERSARIAL, learning_rate=1e-3))
+    ),
+}
