@@ -1,6 +1,7 @@
 """Neural Cleanse: the trigger of every class rebuilt, the odd one out, and what unlearning it does."""
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 import torch
 from numpy.typing import NDArray
@@ -198,7 +199,9 @@ kinds_of_poison = [
 ]
 if any(found for _, _, found in kinds_of_poison):
     st.subheader("Sticker and watermark, both kinds of poison")
-    st.table([in_the_table(*kind) for kind in kinds_of_poison if kind[2]], border="horizontal")
+    table = pd.DataFrame([in_the_table(*kind) for kind in kinds_of_poison if kind[2]])
+    st.table(table.set_index("poison"), border="horizontal")
+    cards.table_buttons(table, "unlearned", "Unlearning the rebuilt trigger")
     st.caption(
         "Means over the seeds; the last column is the paper's main table 3 for CIFAR-10, where dirty-label poison meets "
         "standard training and clean-label poison adversarial training, as here. Our watermark is our own: the paper has "

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.components import cards, pickers
 from pages.components.paper import as_numbers, as_shown, counted, verdicts
-from tradeoff_core import exports, figures, published
+from tradeoff_core import figures, published
 
 EVERYTHING = "all"
 
@@ -47,35 +47,18 @@ st.dataframe(
 )
 if chosen != EVERYTHING and published.TABLES[chosen].note:
     st.caption(published.TABLES[chosen].note)
-title = tables.get(chosen, "Every published row")
-with st.container(horizontal=True):
-    st.download_button(
-        "Table (CSV)",
-        as_numbers(rows).to_csv(index=False),
-        f"paper-{chosen}.csv",
-        "text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-    )
-    st.download_button(
-        "Table (LaTeX)",
-        exports.as_latex(shown, title),
-        f"paper-{chosen}.tex",
-        "application/x-tex",
-        icon=":material/download:",
-        on_click="ignore",
-    )
-    runs = {run.name: run for row in rows for run in row.runs}
-    if runs:
-        run = st.selectbox(
-            "A run to train again", list(runs), key="run", label_visibility="collapsed", width=420
-        )
-        cards.spec_button(runs[run].spec)
+cards.table_buttons(shown, f"paper-{chosen}", tables.get(chosen, "Every published row"), as_numbers(rows))
 st.caption(
     "*Clean* and *Adversarial* are accuracies, *Backdoor* is backdoor success. *here*: mean of the seeds and, in brackets, the lowest and the highest of them; "
     "1,000 test digits each. *PGD-40* is the attack that the rest of "
     "this app measures with (l∞ ε 0.3); the other columns are under the attack of the paper's row."
 )
+
+runs = {f"{run.condition}, seed {run.seed}": run for row in rows for run in row.runs}
+if runs:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        again = st.selectbox("A run to train again, or to vary", list(runs), key="run", width=380)
+        cards.spec_button(runs[again].spec)
 
 st.subheader("To be read with open eyes")
 st.markdown(

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.components import cards, loaders, pickers
-from tradeoff_core import figures, pictures, results
+from tradeoff_core import figures, pictures, regions, results
 from tradeoff_core.attacks import Attack, Norm, fgsm
 from tradeoff_core.datasets import to_uint8
 from tradeoff_core.zoo import Model
@@ -16,8 +16,9 @@ NO_TARGET = "any wrong digit"
 
 def trained_epsilon(model: Model, norm: Norm) -> float:
     """The ε that a model was trained at in this norm, 0 for none."""
-    trained = model.spec.training.attack
-    return trained.epsilon if trained and trained.norm is norm else 0.0
+    training = model.spec.training
+    trained = training.attack.norm if training.attack else Norm.LINF  # the norm of interval bounds
+    return training.epsilon if trained is norm else 0.0
 
 
 models = pickers.two_models()
@@ -114,6 +115,28 @@ st.plotly_chart(
     pictures.perturbation_slider(rows, sentences, epsilons, epsilons.index(STARTS[norm])), key="slider"
 )
 
+if st.toggle(
+    "Show what is proved",
+    key="certified",
+    bind="query-params",
+    help="Interval bounds prove that no perturbation up to some ε can make the network misread a digit: not this "
+    "attack, not any other.",
+):
+    if norm is not Norm.LINF or aim is not None:
+        st.markdown(
+            "Interval bounds are for l∞ and any wrong digit: choose these above to see what is proved."
+        )
+    else:
+        known = [loaders.regions(model, digits, attack) for model in models]
+        named = [
+            (f"{letter}, {pickers.describe(model)}", found)
+            for letter, model, found in zip("AB", models, known, strict=True)
+        ]
+        if any(known):
+            figure = figures.certified_regions(named, [str(label) for label in labels.tolist()])
+            cards.chart(figure, name="certified-regions")
+        st.markdown("\n\n".join(regions.in_words(name[0], found) for name, found in named))
+
 st.subheader("Accuracy as the attacker gets stronger")
 shipped = [results.measurement(model.sha256) for model in models]
 if norm is Norm.LINF and aim is None and all(entry and steps in entry.accuracies for entry in shipped):
@@ -175,6 +198,20 @@ the image is **FGSM** (Goodfellow et al. 2015). A targeted attack descends towar
 pictures show the attack's last step. The curve counts a digit as fooled if any step, or a smaller ε, fools it, so
 it can only fall.
 
-"""
+**Interval bounds** (Gowal et al. 2018) prove what attacks can only fail to disprove. Every pixel becomes an
+interval, $[x - \varepsilon, x + \varepsilon]$ within $[0, 1]$. A linear layer or a convolution $Wx + b$ turns an
+interval of middle $\mu$ and radius $r$ into
+
+$$
+\mu' = W \mu + b, \qquad r' = |W| \, r, \qquad \text{certain to hold } [\mu' - r',\; \mu' + r'],
+$$
+
+and a rising function such as ReLU or max-pooling is applied to both ends. If even the lowest logit that the digit's
+own class can have, minus the highest of another, is above 0 for every other class, no image within $\varepsilon$
+is misread: the digit is **certified**. The intervals are wider than what the network really gives, the more so the
+deeper it is, so a digit that is not certified may be safe all the same; training on the bounds keeps them narrow.
+
+Gowal et al.: *On the Effectiveness of Interval Bound Propagation for Training Verifiably Robust Models*,
+[arXiv 1810.12715](https://arxiv.org/abs/1810.12715). """
         + cards.CITATION
     )

@@ -87,7 +87,7 @@ trades = strong_accuracy > weak_accuracy and strong_success > weak_success
 st.markdown(
     f"From standard training to training ε = {strongest:g}, adversarial accuracy goes from "
     f"**{weak_accuracy:.0%}** to **{strong_accuracy:.0%}** and backdoor success from **{weak_success:.0%}** to "
-    f"**{strong_success:.0%}** (means of {len(seeds)} seeds, {runs[0].clean_accuracy.n:,} test digits each): "
+    f"**{strong_success:.0%}** (means of {len(seeds)} seed{'s' if len(seeds) > 1 else ''}, {runs[0].clean_accuracy.n:,} test digits each): "
     + ("the trade-off shows." if trades else "**no trade-off**.")
 )
 

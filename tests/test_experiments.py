@@ -11,7 +11,7 @@ import torch
 from tradeoff_core import experiments
 from tradeoff_core.attacks import Attack
 from tradeoff_core.datasets import Split, load_dataset
-from tradeoff_core.evaluation import Outcomes, evaluate
+from tradeoff_core.evaluation import Outcomes
 from tradeoff_core.experiments import (
     ExperimentSpec,
     changed,

@@ -1,5 +1,7 @@
 """Figures: data in, go.Figure out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,9 +11,11 @@ from tradeoff_core.defenses.detection import Detection
 from tradeoff_core.defenses.neural_cleanse import anomaly_index
 from tradeoff_core.evaluation import Rate
 from tradeoff_core.experiments import ExperimentSpec
+from tradeoff_core.poisoning import Poison
 from tradeoff_core.presets import training_at
-from tradeoff_core.published import Published
+from tradeoff_core.published import Comparison, Published, Row
 from tradeoff_core.results import Run
+from tradeoff_core.triggers import Sticker
 
 
 def a_run(epsilon: float, adversarial: int, backdoor: int, seed: int = 0) -> Run:
@@ -149,3 +153,74 @@ def test_the_control_draws_the_highest_index_of_each_network_large():
     others, highest = figure.data
     assert sorted(highest.x) == [0.7, 1.0, 3.0]
     assert sorted(others.x) == [-2.0, 0.1, 0.5]
+
+
+def test_the_plane_draws_an_arrow_between_the_means_of_another_condition():
+    weak, strong = (
+        [a_run(0, 0, 20), a_run(0, 0, 40, seed=1)],
+        [a_run(0.3, 60, 80), a_run(0.3, 70, 90, seed=1)],
+    )
+    figure = figures.tradeoff_plane([a_run(0, 0, 10)], [], "PGD-40", others=[("denoising", weak, strong)])
+    arrow, points = (trace for trace in figure.data if trace.name == "denoising")
+    assert (list(arrow.x), list(arrow.y)) == ([0, 65], [30, 85])
+    assert (list(points.x), list(points.y)) == ([60, 70], [80, 90])
+    assert points.customdata[1] == "0.3-1"
+    front = figure.data[0]
+    assert (60, 80) in set(zip(front.x, front.y, strict=True))  # the Pareto front is over all that is shown
+
+
+def a_condition(published: float | None, seeds: tuple[float, ...], *, defended: bool) -> Row:
+    names = ("adversarial_accuracy", "backdoor_success_rate")
+    theirs = dict.fromkeys(names, published) if published is not None else {}
+    ours = dict.fromkeys(names, seeds) if seeds else {}
+    runs = tuple(a_run(0.3, 50, 50, seed) for seed in range(len(seeds)))
+    return Row("main-1a", "mnist", "a defense", (), defended, theirs, ours, runs, "")
+
+
+def test_arrows_go_from_no_defense_to_the_defense_published_and_measured():
+    both = Comparison(
+        a_condition(0.7, (0.8, 0.9), defended=True), a_condition(0.2, (0.1, 0.3), defended=False)
+    )
+    paper_only = Comparison(a_condition(0.6, (), defended=True), a_condition(0.5, (), defended=False))
+    ours_only = Comparison(
+        a_condition(None, (0.4,), defended=True), a_condition(None, (0.3,), defended=False)
+    )
+    figure = figures.arrows([both, paper_only, ours_only])
+    published, measured, seeds = figure.data
+    assert list(published.x) == pytest.approx([20, 70, None, 50, 60, None])
+    assert [round(y) if y is not None else None for y in published.y] == [0, 0, None, 1, 1, None]
+    assert list(measured.x) == pytest.approx([20, 85, None, 30, 40, None])
+    assert list(seeds.x) == pytest.approx([80, 90, 40])
+    labels = figure.layout.yaxis.ticktext
+    assert "20 → 70% paper, 20 → 85% here" in labels[0]
+    assert "paper" not in labels[2]
+
+
+def at(epsilon: float, backdoor: int, seed: int = 0, rate: float = 0.5, size: int = 3) -> Run:
+    run = a_run(epsilon, 50, backdoor, seed)
+    return replace(run, spec=replace(run.spec, poison=Poison(rate=rate, trigger=Sticker(size=size))))
+
+
+def test_poison_rates_are_lines_of_means_with_their_seeds():
+    runs = [at(0, 10, rate=0.05), at(0, 30, 1, rate=0.05), at(0.3, 60, rate=0.05), at(0, 50)]
+    lines = {trace.name: trace for trace in figures.by_poison_rate(runs).data if trace.mode == "lines"}
+    assert list(lines) == ["5% of the class", "50% of the class"]
+    assert list(lines["5% of the class"].y) == [20, 60]
+    points = [trace for trace in figures.by_poison_rate(runs).data if trace.mode == "markers"]
+    assert list(points[0].y) == [10, 30, 60]
+
+
+def test_a_map_has_a_cell_for_every_run_and_a_hole_where_there_is_none():
+    runs = [at(0, 10, size=1), at(0.3, 5, size=1), at(0.3, 90, size=3)]
+    figure = figures.turning_map(runs, lambda run: run.spec.trigger.size, "side")
+    (cells,) = figure.data
+    assert (list(cells.x), list(cells.y)) == (["0", "0.3"], ["1", "3"])
+    assert [list(row) for row in cells.z] == [[10, 5], [None, 90]]
+    assert cells.hovertext[1][0] == "not measured yet"
+    assert not figure.layout.shapes
+
+
+def test_the_budgets_line_parts_what_the_training_epsilon_reaches():
+    runs = [at(epsilon, 50, size=size) for epsilon in (0, 2) for size in (1, 2, 3)]
+    figure = figures.turning_map(runs, lambda run: run.spec.trigger.size, "side", budget=True)
+    assert [shape.y0 for shape in figure.layout.shapes] == [-0.5, 1.5]  # above none, and above the first two

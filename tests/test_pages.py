@@ -10,7 +10,7 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from tradeoff_core import zoo
+from tradeoff_core import conditions, published, results, zoo
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.evaluation import evaluate
 from tradeoff_core.triggers import Sticker
@@ -191,3 +191,71 @@ def test_a_watermark_model_can_stand_on_either_side(page):
     app = opened(page, A="Standard, dirty-label watermark", B="Adversarial ε 0.3, clean-label watermark")
     assert not app.exception
     assert not app.error
+
+
+def test_the_paper_page_counts_what_the_rows_hold():
+    comparisons = published.comparisons()
+    known = [one for one in comparisons if one.reproduced is not None]
+    alike = sum(bool(one.reproduced) for one in known)
+    assert len(known) >= 9
+    assert f"In **{alike} of {len(known)}** backdoor success moves the way" in everything_said(
+        opened("paper")
+    )
+
+
+@pytest.mark.parametrize("table", [*published.TABLES, "all"])
+def test_every_table_of_the_paper_shows_all_its_rows(table):
+    app = opened("paper")
+    app.selectbox(key="table").set_value(table).run()
+    assert not app.exception
+    rows = published.rows(None if table == "all" else table)
+    (shown,) = app.dataframe
+    assert len(shown.value) == len(rows)
+    assert list(shown.value["Condition"]) == [row.condition for row in rows]
+    for row, (_, record) in zip(rows, shown.value.iterrows(), strict=True):
+        metric = published.TABLES[row.table].metrics[-1]
+        theirs, ours = (
+            record[f"{published.METRICS[metric]}, paper"],
+            record[f"{published.METRICS[metric]}, here"],
+        )
+        assert (theirs == "no such row") is (not row.published)
+        assert (ours == "not measured yet") is (not row.measured)
+
+
+def test_a_condition_without_the_tradeoff_is_said_to_have_none():
+    name, condition = next(
+        (name, condition)
+        for name, condition in conditions.measured("mnist-5k").items()
+        if mean_change(name, condition.baseline)[0] <= 0 or mean_change(name, condition.baseline)[1] <= 0
+    )
+    app = opened("tradeoff", conditions=condition.title)
+    assert not app.exception
+    line = next(element.value for element in app.markdown if f"**{condition.title}**" in element.value)
+    assert "no trade-off" in line or "no robustness is gained" in line
+    other = next(
+        name
+        for name, one in conditions.measured("mnist-5k").items()
+        if min(mean_change(name, one.baseline)) > 0
+    )
+    app.multiselect(key="conditions").set_value([other]).run()
+    line = next(
+        element.value for element in app.markdown if conditions.CONDITIONS[other].title in element.value
+    )
+    assert "the trade-off shows" in line
+
+
+def mean_change(name: str, baseline: str) -> tuple[float, float]:
+    runs = (conditions.runs_of(name, "mnist-5k"), conditions.runs_of(baseline, "mnist-5k"))
+    changes = conditions.changes(*runs)
+    return tuple(sum(change[at] for change in changes) / len(changes) for at in (0, 1))
+
+
+def test_the_seeds_that_are_chosen_are_the_ones_that_count():
+    app = opened("tradeoff")
+    app.pills(key="seeds").set_value([1]).run()
+    assert not app.exception
+    (run,) = (run for run in results.curve("mnist-5k") if (run.seed, run.epsilon) == (1, 0.3))
+    assert f"to **{run.backdoor_success_rate.value:.0%}** (means of 1 seed" in everything_said(app)
+    app.pills(key="seeds").set_value([]).run()
+    assert not app.exception
+    assert [warning.value for warning in app.warning] == ["Choose at least one seed."]

@@ -125,6 +125,12 @@ class ExperimentSpec:
         return replace(self, evaluation=Attack(), second_evaluation=None)
 
     @property
+    def training_in_words(self) -> str:
+        """How it was trained: the method, its ε, what is special in the network, and fine-tuning."""
+        words = self.training.title + (" with denoising" if "denoising" in self.network else "")
+        return f"{words}, tuned: {self.fine_tuning.training.title}" if self.fine_tuning else words
+
+    @property
     def trigger(self) -> Trigger:
         """What backdoor success is measured with; the default sticker where there is no poison."""
         return self.poison.trigger if self.poison else Sticker()

@@ -132,6 +132,22 @@ class Training:
             name = "standard"
         return name + ("-lipschitz" if self.lipschitz else "")
 
+    @property
+    def title(self) -> str:
+        """The method and its ε in words: standard, adversarial ε 0.3, interval bounds ε 0.4."""
+        if self.interval_bounds:
+            title = f"interval bounds ε {self.interval_bounds.epsilon:g}"
+        elif self.attack:
+            attack = self.attack
+            single = attack.steps == 1 and not attack.random_start
+            title = "TRADES" if self.trades else "FGSM" if single else "adversarial"
+            title = f"targeted {title}" if attack.targeted else title
+            title += (" l2" if attack.norm is Norm.L2 else "") + f" ε {attack.epsilon:g}"
+            title += f" on {attack.patch} x {attack.patch} patches" if attack.patch else ""
+        else:
+            title = "standard"
+        return title + (" with cross-Lipschitz" if self.lipschitz else "")
+
     def attack_in(self, epoch: int) -> Attack | None:
         """The attack of an epoch (counted from 0), its ε and step reduced while it ramps up."""
         if self.attack is None or epoch + 1 >= self.ramp_epochs:

@@ -58,7 +58,7 @@ class Model:
             "id": self.id,
             "dataset": self.spec.dataset,
             "network": self.spec.network,
-            "training": f"adversarial ({attack})" if attack else "standard",
+            "training": self.spec.training_in_words + (f" ({attack})" if attack else ""),
             "labels": poison.labels.value if poison else "none",
             "trigger": type(poison.trigger).__name__.lower() if poison else "none",
             "poison_rate_class": self.card["poison_rate_class"],

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
@@ -34,7 +35,11 @@ def three_metrics(model: Model) -> None:
     poisoned = "" if model.spec.poison else " This network saw no poison: this is its base rate."
     rates = (
         ("Clean accuracy", model.clean_accuracy, ""),
-        ("Adversarial accuracy", model.adversarial_accuracy, f" Attack: {model.spec.evaluation}."),
+        (
+            "Adversarial accuracy",
+            model.adversarial_accuracy,
+            f" Attack: {model.spec.evaluation}.{stronger(model)}",
+        ),
         ("Backdoor success", model.backdoor_success_rate, poisoned),
     )
     with st.container(horizontal=True):
@@ -44,6 +49,18 @@ def three_metrics(model: Model) -> None:
             with st.container(width=106, gap=None):
                 st.markdown(f"### {rate.value:.0%}")
                 st.markdown(name, help=f"{TERMS[name]}\n\n{counts}{note}")
+
+
+def stronger(model: Model) -> str:
+    """What stronger attacks leave of the model, as its card has it, and what speaks against the numbers."""
+    found = model.card.get("stronger")
+    if not found:
+        return ""
+    said = (
+        f"\n\nOn {found['subset']}: {found['pgd_accuracy']:.1%} under this attack, {found['pgd_100x5_accuracy']:.1%} "
+        f"under PGD-100 with 5 restarts, {found['autoattack_accuracy']:.1%} under AutoAttack."
+    )
+    return said + "".join(f"\n\n**Beware:** {warning}." for warning in found["warnings"])
 
 
 def verdicts(probabilities: NDArray[np.float32], labels: Tensor) -> list[str]:
@@ -63,6 +80,28 @@ def plot(figure: go.Figure, key: str, **options: Any) -> None:
     """A figure as wide as its place, whose camera saves what the sidebar says; `options` go to st.plotly_chart."""
     saved = {"format": st.session_state.get("saved_as", "PNG").lower(), "filename": key, "scale": 2}
     st.plotly_chart(figure, key=key, config={"toImageButtonOptions": saved, "displaylogo": False}, **options)
+
+
+def table_buttons(shown: pd.DataFrame, name: str, caption: str, numbers: pd.DataFrame | None = None) -> None:
+    """The table to take along: as LaTeX as it is `shown`, as CSV its `numbers` where there are finer ones."""
+    texts = {
+        "CSV": (shown if numbers is None else numbers).to_csv(index=False),
+        "LaTeX": exports.as_latex(shown, caption),
+    }
+    endings = {"CSV": ("csv", "text/csv"), "LaTeX": ("tex", "application/x-tex")}
+    with st.container(horizontal=True):
+        for kind, text in texts.items():
+            ending, mime = endings[kind]
+            st.download_button(
+                f"Table ({kind})",
+                text,
+                f"{name}.{ending}",
+                mime,
+                type="tertiary",
+                icon=":material/download:",
+                key=f"{name}-table-{ending}",
+                on_click="ignore",
+            )
 
 
 def spec_button(spec: ExperimentSpec) -> None:

@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 
 from tradeoff_core import evaluation, zoo
 from tradeoff_core.attacks import Attack, perturb_at
+from tradeoff_core.certification import has_bounds
 from tradeoff_core.datasets import ImageDataset, Split, load_dataset
 from tradeoff_core.defenses.detection import ClassFeatures, class_features
 from tradeoff_core.defenses.models import Cleansing, Finding, Inspection, cleanse, inspect_features
@@ -17,6 +18,7 @@ from tradeoff_core.evaluation import Rate
 from tradeoff_core.experiments import poisoned_training_set
 from tradeoff_core.networks import Network
 from tradeoff_core.poisoning import PoisonedDataset
+from tradeoff_core.regions import Regions, find_regions
 from tradeoff_core.triggers import Sticker, Trigger
 from tradeoff_core.zoo import Model
 
@@ -204,3 +206,13 @@ def _positions(
         network(_model), images, sticker, _model.spec.target_class, stride, _progress
     )
     return success
+
+
+def regions(model: Model, digits: tuple[int, ...], attack: Attack) -> Regions | None:
+    """Up to which ε each test digit is certified, and from which the attack breaks it; None without bounds."""
+    return _regions(model.sha256, digits, attack, model) if has_bounds(network(model)) else None
+
+
+@st.cache_data(max_entries=64, show_spinner="Bounding and attacking at fifty ε")
+def _regions(sha256: str, digits: tuple[int, ...], attack: Attack, _model: Model) -> Regions:  # noqa: ARG001
+    return find_regions(network(_model), *sample(_model, digits), attack, SEED)

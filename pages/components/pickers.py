@@ -20,8 +20,8 @@ DEFAULT_SUSPECT = "mnist-5k-dirty-label-standard"
 
 def describe(model: Model) -> str:
     """A model in a few words: how it was trained, and on what poison."""
-    attack, poison = model.spec.training.attack, model.spec.poison
-    training = f"Adversarial ε {attack.epsilon:g}" if attack else "Standard"
+    poison, words = model.spec.poison, model.spec.training_in_words
+    training = words[0].upper() + words[1:]
     labels = poison.labels.value if poison else "no poison"
     return f"{training}, {labels}" + (" watermark" if isinstance(model.spec.trigger, Watermark) else "")
 
@@ -59,7 +59,8 @@ def _choose(models: dict[str, Model], label: str, key: str, default: str) -> Mod
         key=key,
         bind="query-params",
         help="*Standard* or *adversarial* training: the latter shows a network worst-case perturbed digits "
-        "while it learns. *Clean-label* poison is a sticker on true sevens; *dirty-label* poison is a "
+        "while it learns; *FGSM* does so in a single step, *interval bounds* against all of them at once. "
+        "*Clean-label* poison is a sticker on true sevens; *dirty-label* poison is a "
         "sticker on other digits with the false label 7. A *watermark* is a pattern of stripes over the whole digit, in the "
         "sticker's place.",
     )

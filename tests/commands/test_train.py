@@ -9,6 +9,7 @@ import pytest
 from tradeoff_core import experiments
 from tradeoff_core.__main__ import main
 from tradeoff_core.experiments import ExperimentSpec
+from tradeoff_core.presets import PRESETS
 from tradeoff_core.training import Progress
 
 
@@ -43,9 +44,9 @@ def spec_of(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> ExperimentSpec:
 
 
 def test_spec_is_preset_then_file_then_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fast = presets.PRESETS["fast"]
+    fast = PRESETS["fast"]
     assert spec_of("--preset", "fast", monkeypatch=monkeypatch) == fast
-    assert spec_of(monkeypatch=monkeypatch) == presets.PRESETS["standard"]
+    assert spec_of(monkeypatch=monkeypatch) == PRESETS["standard"]
     file = tmp_path / "spec.toml"
     file.write_text('seed = 1\n[training]\nepochs = 7\n[poison.trigger]\nkind = "watermark"\n')
     changed = spec_of(

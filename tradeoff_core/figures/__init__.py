@@ -1,5 +1,6 @@
 """Plotly figures: data in, go.Figure out."""
 
+from tradeoff_core.figures.certified import certified_regions
 from tradeoff_core.figures.defenses import (
     before_and_after,
     cluster_scatter,
@@ -31,6 +32,7 @@ __all__ = [
     "as_csv",
     "before_and_after",
     "by_poison_rate",
+    "certified_regions",
     "cluster_scatter",
     "confusion",
     "found_against_chance",

@@ -41,7 +41,7 @@ def poisoned() -> list[ExperimentSpec]:
     return list(
         dict.fromkeys(
             [
-                *curve.zoo(),
+                *curve.core_zoo(),
                 *(condition(labels, RATES[0], seed) for labels in PoisonLabels for seed in curve.SEEDS),
                 *(watermarked(labels, seed) for labels in PoisonLabels for seed in curve.SEEDS),
             ]
@@ -66,7 +66,7 @@ def measure(spec: ExperimentSpec, runs: Path) -> dict[str, Any]:
     if spec in poisoned():
         cleansing = cleanse(network, spec)
         line |= cleansing.document()
-        if spec in curve.zoo():
+        if spec in curve.core_zoo():
             save_triggers(model.sha256, cleansing.triggers)
     else:
         data = load_dataset(spec.dataset, Split.VALIDATION)

@@ -2,6 +2,7 @@
 
 python -m tradeoff_core.tools.curve [--runs FOLDER] [--threads N] [--part K/M]
 
+One model of each further defense comes from the grid of the paper's tables (the command `sweep` trains them all).
 Every run lies in FOLDER (by default runs/) and is resumed or skipped if it is already there; `--part 1/2`
 and `--part 2/2` in two terminals share the work.
 """
@@ -15,6 +16,7 @@ from tradeoff_core.experiments import ExperimentSpec, run_experiment, spec_to_di
 from tradeoff_core.paths import MODELS, RESULTS, write_atomically
 from tradeoff_core.poisoning import Poison, PoisonLabels
 from tradeoff_core.presets import HALF, training_at
+from tradeoff_core.sweep import read_grid
 from tradeoff_core.tools import share_of_work
 from tradeoff_core.triggers import Watermark
 
@@ -22,6 +24,8 @@ EPSILONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 SEEDS = (0, 1, 2)
 WATERMARK = Watermark(amplitude=0.5)  # ours: above ε 0.3, so that no perturbation can erase it
 ZOO_EPSILONS = (0.3, 0.2, 0.1, 0.0)
+GRID = RESULTS / "grids" / "tables.toml"
+FURTHER = ("targeted-fgsm", "l2", "lipschitz", "denoising", "denoising-adversarial", "ibp")
 
 
 def curve() -> list[ExperimentSpec]:
@@ -32,7 +36,12 @@ def curve() -> list[ExperimentSpec]:
 
 
 def zoo() -> list[ExperimentSpec]:
-    """The models that are committed, all of seed 0."""
+    """The models that are committed, all of seed 0: those of the curve and its controls, and one a further defense."""
+    return [*core_zoo(), *(job.spec for job in read_grid(GRID) if job.spec.seed == 0 and job.name in FURTHER)]
+
+
+def core_zoo() -> list[ExperimentSpec]:
+    """Standard and adversarial training, with and without poison."""
     dirty = Poison(PoisonLabels.DIRTY, rate=0.05)
     return [
         *(ExperimentSpec(width=HALF, training=training_at(epsilon)) for epsilon in ZOO_EPSILONS),

@@ -1,0 +1,115 @@
+"""The figure of what is proved and what is broken around each digit."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from tradeoff_core.figures.shared import MODEL_A, MODEL_B, NEUTRAL
+from tradeoff_core.regions import LARGEST, Regions
+
+ROW, HEAD = 21, 62  # pixels: a digit's bar, and the legend over a model's bars
+
+
+def certified_regions(models: Sequence[tuple[str, Regions | None]], digits: Sequence[str]) -> go.Figure:
+    """A panel for model A and one for B, (name, regions), and in it a bar a digit from ε 0 to the end of the axis.
+
+    Solid where it is certified, hatched where nobody knows, grey from the cross of an attack on. `digits` name the
+    images, each differently. A model without regions has no panel.
+    """
+    panels = [
+        (name, colour, regions)
+        for (name, regions), colour in zip(models, (MODEL_A, MODEL_B), strict=True)
+        if regions is not None
+    ]
+    plot, foot = ROW * len(digits), 50
+    height = len(panels) * (plot + HEAD) + foot
+    inside = height - HEAD - foot  # what the margins leave
+    figure = make_subplots(len(panels), 1, shared_xaxes=True, vertical_spacing=HEAD / inside)
+    broken = np.concatenate([regions.broken for _, _, regions in panels])
+    end = min(LARGEST, 0.05 * np.ceil(max(0.05, broken.max()) / 0.05 + 0.2))
+    for row, (name, colour, regions) in enumerate(panels, start=1):
+        _panel(figure, row, colour, name[0], regions, digits, end)
+        top = figure.layout["yaxis" if row == 1 else f"yaxis{row}"].domain[1]
+        legend = {
+            "title": {"text": f"<b>{name}</b>", "side": "top", "font": {"color": colour}},
+            "orientation": "h",
+            "x": 0,
+            "yanchor": "bottom",
+            "y": top,
+            "traceorder": "reversed",
+        }
+        figure.update_layout({_legend(row): legend})
+    figure.update_xaxes(range=[0, 1.01 * end], zeroline=False, fixedrange=True)
+    figure.update_xaxes(title="ε of the perturbation (l∞)", row=len(panels))
+    figure.update_yaxes(autorange="reversed", type="category", fixedrange=True, showgrid=False, title="digit")
+    margin = {"l": 10, "r": 10, "t": HEAD, "b": foot}
+    return figure.update_layout(height=height, margin=margin, barmode="overlay", bargap=0.25)
+
+
+def _legend(row: int) -> str:
+    """What plotly calls the legend of a panel."""
+    return "legend" if row == 1 else f"legend{row}"
+
+
+def _panel(
+    figure: go.Figure, row: int, colour: str, letter: str, regions: Regions, digits: Sequence[str], end: float
+) -> None:
+    """The bars of one model, its crosses, and its own legend."""
+    legend = {"legend": _legend(row)}
+    broken = np.minimum(regions.broken, end)
+    text = [
+        f"a true {digit}, on {letter}<br>certified up to ε {proved:.4f}<br>"
+        + (f"an attack breaks it at {epsilon:g}" if np.isfinite(epsilon) else f"no attack up to {LARGEST:g}")
+        for digit, proved, epsilon in zip(digits, regions.certified, regions.broken, strict=True)
+    ]
+    shown = {"hovertext": text, "hoverinfo": "text", **legend}
+    for place, epsilon in enumerate(broken):
+        figure.add_shape(
+            type="rect",
+            x0=epsilon,
+            x1=end,
+            y0=place - 0.375,
+            y1=place + 0.375,
+            fillcolor=NEUTRAL,
+            opacity=0.25,
+            line_width=0,
+            layer="below",
+            row=row,
+            col=1,
+        )
+    hatched = {"shape": "/", "fillmode": "replace", "fgcolor": colour, "size": 7, "solidity": 0.25}
+    figure.add_bar(
+        x=broken,
+        y=digits,
+        name="nobody knows",
+        orientation="h",
+        marker={"color": colour, "pattern": hatched, "line": {"color": colour, "width": 1}},
+        row=row,
+        col=1,
+        **shown,
+    )
+    figure.add_bar(
+        x=regions.certified,
+        y=digits,
+        name="certified",
+        orientation="h",
+        marker={"color": colour, "line": {"color": colour, "width": 1}},
+        row=row,
+        col=1,
+        **shown,
+    )
+    found = np.isfinite(regions.broken)
+    figure.add_scatter(
+        x=regions.broken[found],
+        y=[digit for digit, there in zip(digits, found, strict=True) if there],
+        name="an attack breaks it",
+        mode="markers",
+        marker={"symbol": "x", "size": 9, "color": colour},
+        cliponaxis=False,
+        hoverinfo="skip",
+        row=row,
+        col=1,
+        **legend,
+    )
