@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.components import cards, pickers
-from pages.components.changes import said
+from pages.components.changes import said, under_its_own_attack
 from pages.components.turning import map_in_words, rates_in_words
 from tradeoff_core import conditions, figures, published, results, zoo
 from tradeoff_core.triggers import Sticker, Watermark
@@ -109,7 +109,9 @@ with right:
         selection_mode="points",
     )
 for title, baseline, defended in others:
-    st.markdown(f"- **{title}**: {said(conditions.changes(defended, baseline))}.")
+    st.markdown(
+        f"- **{title}**: {said(conditions.changes(defended, baseline))}.{under_its_own_attack(defended)}"
+    )
 
 if picked in by_name:
     run = by_name[picked]
