@@ -10,6 +10,7 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from pages.components import pickers
 from tradeoff_core import conditions, published, results, zoo
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.evaluation import evaluate
@@ -259,3 +260,24 @@ def test_the_seeds_that_are_chosen_are_the_ones_that_count():
     app.pills(key="seeds").set_value([]).run()
     assert not app.exception
     assert [warning.value for warning in app.warning] == ["Choose at least one seed."]
+
+
+def test_every_model_has_a_label_of_its_own():
+    """The address carries the label: two models with one label would be one."""
+    labels = [pickers.describe(zoo.find_model(name)) for name in zoo.model_ids()]
+    assert len(set(labels)) == len(labels) >= 15
+    assert {
+        "Standard, clean-label",
+        "Adversarial ε 0.3, clean-label",
+        "Interval bounds ε 0.4, clean-label",
+    } <= set(labels)
+
+
+def test_the_cards_stronger_attacks_are_told_beside_the_number():
+    model = zoo.find_model("mnist-5k-clean-label-pgd-0.2")
+    found = model.card["stronger"]
+    assert found["warnings"]
+    app = opened("overview", A=pickers.describe(model))
+    helps = " ".join(element.help for element in app.markdown if element.help)
+    assert f"{found['autoattack_accuracy']:.1%} under AutoAttack" in helps
+    assert f"**Beware:** {found['warnings'][0]}." in helps

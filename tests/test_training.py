@@ -349,3 +349,33 @@ def test_a_denoising_network_resumes_as_an_unbroken_one(digits, tmp_path):
     with pytest.raises(PowerCutError):
         trained(checkpoint, cut=1)
     assert same_weights(trained(checkpoint), trained(None))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "title"),
+    [
+        (Training(), "standard"),
+        (Training(lipschitz=1e-4), "standard with cross-Lipschitz"),
+        (Training(Attack(epsilon=0.3, steps=7)), "adversarial ε 0.3"),
+        (Training(Attack(Norm.L2, 2.0, steps=7)), "adversarial l2 ε 2"),
+        (Training(Attack(epsilon=1.0, patch=5)), "adversarial ε 1 on 5 x 5 patches"),
+        (Training(fgsm(0.3, targeted=True)), "targeted FGSM ε 0.3"),
+        (Training(Attack(epsilon=0.3), trades=6.0), "TRADES ε 0.3"),
+        (Training(interval_bounds=IntervalBounds(0.4)), "interval bounds ε 0.4"),
+    ],
+)
+def test_a_recipe_has_a_title_in_words(recipe, title):
+    assert recipe.title == title
+
+
+def test_cross_lipschitz_regularises_a_quarter_of_each_batch(digits, monkeypatch):
+    seen = []
+
+    def note(network, images):
+        seen.append(len(images))
+        return cross_lipschitz(network, images)
+
+    cross_lipschitz = training.cross_lipschitz
+    monkeypatch.setattr(training, "cross_lipschitz", note)
+    run(replace(METHODS["lipschitz"], epochs=1, batch_size=60), digits)  # batches of 60, 60, 60 and 20
+    assert seen == [15, 15, 15, 5]
