@@ -111,9 +111,7 @@ sentences = [
 st.caption(
     "Drag the slider: ε is how much the attacker may change. ✓ read correctly, ✗ misread; then what the network says and how sure it is."
 )
-st.plotly_chart(
-    pictures.perturbation_slider(rows, sentences, epsilons, epsilons.index(STARTS[norm])), key="slider"
-)
+cards.plot(pictures.perturbation_slider(rows, sentences, epsilons, epsilons.index(STARTS[norm])), "slider")
 
 if st.toggle(
     "Show what is proved",
@@ -199,17 +197,17 @@ pictures show the attack's last step. The curve counts a digit as fooled if any 
 it can only fall.
 
 **Interval bounds** (Gowal et al. 2018) prove what attacks can only fail to disprove. Every pixel becomes an
-interval, $[x - \varepsilon, x + \varepsilon]$ within $[0, 1]$. A linear layer or a convolution $Wx + b$ turns an
-interval of middle $\mu$ and radius $r$ into
+interval, $[x - \varepsilon, x + \varepsilon]$ within $[0, 1]$. A linear layer or a convolution $Wx + b$ turns
+intervals of middle $\mu$ and radius $r$ into
 
 $$
-\mu' = W \mu + b, \qquad r' = |W| \, r, \qquad \text{certain to hold } [\mu' - r',\; \mu' + r'],
+\mu' = W \mu + b, \qquad r' = |W| \, r
 $$
 
-and a rising function such as ReLU or max-pooling is applied to both ends. If even the lowest logit that the digit's
-own class can have, minus the highest of another, is above 0 for every other class, no image within $\varepsilon$
-is misread: the digit is **certified**. The intervals are wider than what the network really gives, the more so the
-deeper it is, so a digit that is not certified may be safe all the same; training on the bounds keeps them narrow.
+and ReLU or max-pooling, which can only rise with what goes in, is applied to both ends $\mu \pm r$. If the lower
+bound of the own class's logit minus any other's stays above 0, no image within $\varepsilon$ is misread: the digit is
+**certified**. The intervals grow wider than what the network can really give, so a digit without a certificate may
+be safe all the same; training on the bounds keeps them narrow.
 
 Gowal et al.: *On the Effectiveness of Interval Bound Propagation for Training Verifiably Robust Models*,
 [arXiv 1810.12715](https://arxiv.org/abs/1810.12715). """

@@ -1,5 +1,6 @@
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ from tradeoff_core import bench, zoo
 from tradeoff_core.__main__ import main
 from tradeoff_core.attacks import Attack
 from tradeoff_core.bench import app, core, defenses
+from tradeoff_core.bench import training as trainings
 from tradeoff_core.defenses.neural_cleanse import Reversal
 from tradeoff_core.experiments import ExperimentSpec
+from tradeoff_core.sweep import Job, Sweep
 from tradeoff_core.training import Training
 
 
@@ -27,6 +30,7 @@ def test_bench_reports_and_exits_with_zero(
     rows = [bench.Row("fast", 0.25, 0.5, "s"), bench.Row("slow", 3.0, 2.0, "s")]
     monkeypatch.setattr(core, "attack_overhead", lambda: rows[0])
     monkeypatch.setattr(core, "digit_row", lambda: rows[1])
+    monkeypatch.setattr(core, "bounds_rows", list)
     monkeypatch.setattr(defenses, "defense_rows", list)
     monkeypatch.setattr(app, "CHROMIUM", Path("no-such-browser"))
     assert main(["bench", "--json"]) == 0
@@ -57,14 +61,70 @@ def test_bench_measures_the_attack() -> None:
     assert row.measured > 0
 
 
-def test_bench_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bench_measures_interval_bounds() -> None:
+    """Two passes instead of one: hardly faster, and nowhere near fifty times slower, even on a busy machine."""
+    rows = core.bounds_rows(turns=7, counts=(20, 50))
+    assert [row.name.partition(", ")[2] for row in rows] == 2 * [
+        "20 digits / a forward pass",
+        "50 digits / a forward pass",
+    ]
+    for row in rows:
+        assert row.measured is not None
+        assert 0.8 < row.measured < 50
+        margins, logits = (float(part.split()[1]) for part in row.note.split(";")[0].split(", "))
+        assert row.measured == pytest.approx(max(margins, logits), abs=0.006)
+        assert (row.limit, row.at_least) == (4, False)
+
+
+def test_bench_trains() -> None:
     spec = ExperimentSpec(width=0.05, training=Training(epochs=1), evaluation=Attack(steps=1))
-    monkeypatch.setitem(presets.PRESETS, "fast", spec)
-    minutes, *rates = core.training_rows(presets.PRESETS["fast"])
+    minutes, *rates = trainings.fast_rows(spec)
     assert minutes.measured is not None
     assert 0 < minutes.measured < 4
     assert [row.limit for row in rates] == [0.95, 0.55, 0.85]
     assert all(row.at_least for row in rates)
+
+
+def test_bench_trains_beside_art() -> None:
+    pytest.importorskip("art")
+    recipe = Training(Attack(epsilon=0.05, steps=2), epochs=2, batch_size=20, learning_rate=3e-3)
+    row = trainings.art_row(ExperimentSpec(width=0.1, training=recipe), digits=100, tested=50)
+    assert row.measured is not None
+    assert row.measured > 0
+    assert row.name == "adversarial training on 100 digits, to equal accuracy: ART's time / ours"
+    assert row.note.startswith("ours 2 epochs: clean ")
+    assert (row.limit, row.at_least) == (2, True)
+
+
+def test_bench_stops_art_at_the_first_epoch_that_is_as_good_in_both() -> None:
+    ours = [trainings.Epoch(1, 0.5, 0.4), trainings.Epoch(1, 0.9, 0.5)]
+    theirs = [trainings.Epoch(3, *rates) for rates in ((0.9, 0.4), (0.8, 0.6), (0.9, 0.5), (1, 1))]
+    row = trainings._compared("a", ours, theirs)
+    assert row.measured == 3 * 3 / 2
+    assert "ART 3 epochs: 90.0%, 50.0%; " in row.note
+    assert "epoch for epoch 3.00 x" in row.note
+    row = trainings._compared("a", ours, theirs[:2])
+    assert row.measured == 3 * 2 / 2
+    assert "ART 2 epochs: 80.0%, 60.0%, still less" in row.note
+
+
+@pytest.mark.parametrize(("failed", "ok"), [(0, True), (1, False)])
+def test_bench_sweeps_with_one_worker_and_two(failed: int, ok: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [Job("a", ExperimentSpec(seed=seed)) for seed in (0, 1)]
+
+    def pretend(asked: list[Job], runs: Path, results: Path, workers: int) -> Sweep:
+        assert asked == jobs
+        assert not any(runs.parent.iterdir())  # nothing is there yet that could be skipped
+        assert runs.parent == results.parent
+        time.sleep(0.6 / workers**2)
+        return Sweep([], len(jobs) - failed, failed, 0)
+
+    monkeypatch.setattr(trainings, "run_sweep", pretend)
+    row = trainings.sweep_row(jobs)
+    assert row.ok is ok
+    assert row.name == "a sweep of 2 runs: one worker's time / two workers'"
+    if not failed:
+        assert row.measured == pytest.approx(4, rel=0.4)
 
 
 def test_bench_measures_the_defenses() -> None:
@@ -84,6 +144,7 @@ def test_bench_measures_the_defenses() -> None:
 def test_bench_skips_what_it_cannot_compare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "art", None)  # as if it were not installed
     monkeypatch.setattr(zoo, "MODELS", tmp_path)
+    assert trainings.art_row(ExperimentSpec()).note == "skipped: needs adversarial-robustness-toolbox"
     rows = defenses.defense_rows()
     assert [row.ok for row in rows] == [None, None, None]
     assert rows[0].name == "spectral score, 5,000 x 1,024 features: ART's time / ours"

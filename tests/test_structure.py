@@ -78,6 +78,8 @@ LAYERS = {  # data and models know nothing of experiments
     "evaluation.py": {"errors", "attacks", "triggers"},
     "objectives.py": {"attacks"},
     "certification.py": {"errors", "networks"},
+    "regions.py": {"attacks", "certification", "errors", "evaluation", "networks"},
+    "exports.py": {"experiments"},
     "training.py": {"errors", "paths", "attacks", "certification", "networks", "objectives"},
     # nor do the defenses, save the module that applies them to trained models
     "defenses/detection.py": {"errors", "datasets", "evaluation", "networks", "poisoning"},

@@ -48,6 +48,7 @@ def find_regions(network: Network, images: Tensor, labels: Tensor, attack: Attac
     """
     if attack.norm is not Norm.LINF or attack.targeted:
         raise TradeoffError("interval bounds are for l-inf and any wrong class: choose such an attack")
+    certified = certified_radius(network, images, labels, LARGEST).numpy().astype(np.float64)
     broken = np.where(predicted_classes(network, images) == labels.numpy(), np.inf, 0.0)
     for first in range(0, len(TRIED), TOGETHER):
         if np.isfinite(broken).all():
@@ -58,8 +59,7 @@ def find_regions(network: Network, images: Tensor, labels: Tensor, attack: Attac
         predicted = predicted_classes(network, adversarial.flatten(0, 1)).reshape(len(epsilons), -1)
         for epsilon, fooled in zip(epsilons, predicted != labels.numpy(), strict=True):
             broken = np.where(fooled, np.minimum(broken, epsilon), broken)
-    certified = certified_radius(network, images, labels, LARGEST)
-    return Regions(certified.numpy().astype(np.float64), broken)
+    return Regions(certified, broken)
 
 
 def in_words(letter: str, regions: Regions | None) -> str:

@@ -9,7 +9,11 @@ WHAT = "measure speeds and show them beside their limits"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Whether to train too."""
-    parser.add_argument("--training", action="store_true", help="also train the fast preset (minutes)")
+    parser.add_argument(
+        "--training",
+        action="store_true",
+        help="also train: the fast preset, the same beside ART, and a sweep of two workers (many minutes)",
+    )
 
 
 def run(options: argparse.Namespace) -> Answer:

@@ -25,20 +25,24 @@ def certified_regions(models: Sequence[tuple[str, Regions | None]], digits: Sequ
     ]
     plot, foot = ROW * len(digits), 50
     height = len(panels) * (plot + HEAD) + foot
-    inside = height - HEAD - foot  # what the margins leave
-    figure = make_subplots(len(panels), 1, shared_xaxes=True, vertical_spacing=HEAD / inside)
+    between = HEAD / (height - HEAD - foot) if len(panels) > 1 else 0  # a share of what the margins leave
+    figure = make_subplots(len(panels), 1, shared_xaxes=True, vertical_spacing=between)
     broken = np.concatenate([regions.broken for _, _, regions in panels])
     end = min(LARGEST, 0.05 * np.ceil(max(0.05, broken.max()) / 0.05 + 0.2))
     for row, (name, colour, regions) in enumerate(panels, start=1):
         _panel(figure, row, colour, name[0], regions, digits, end)
         top = figure.layout["yaxis" if row == 1 else f"yaxis{row}"].domain[1]
         legend = {
-            "title": {"text": f"<b>{name}</b>", "side": "top", "font": {"color": colour}},
+            "title": {
+                "text": f"<span style='color: {colour}'>■</span> <b>{name}</b>",
+                "side": "top",
+                "font": {"color": NEUTRAL, "size": 14},
+            },
+            "font": {"color": NEUTRAL, "size": 13},  # a theme knows the first legend only
             "orientation": "h",
             "x": 0,
             "yanchor": "bottom",
             "y": top,
-            "traceorder": "reversed",
         }
         figure.update_layout({_legend(row): legend})
     figure.update_xaxes(range=[0, 1.01 * end], zeroline=False, fixedrange=True)
@@ -83,7 +87,8 @@ def _panel(
     figure.add_bar(
         x=broken,
         y=digits,
-        name="nobody knows",
+        name=f"{letter}: nobody knows",
+        legendrank=2,
         orientation="h",
         marker={"color": colour, "pattern": hatched, "line": {"color": colour, "width": 1}},
         row=row,
@@ -93,7 +98,8 @@ def _panel(
     figure.add_bar(
         x=regions.certified,
         y=digits,
-        name="certified",
+        name=f"{letter}: certified",
+        legendrank=1,
         orientation="h",
         marker={"color": colour, "line": {"color": colour, "width": 1}},
         row=row,
@@ -104,7 +110,8 @@ def _panel(
     figure.add_scatter(
         x=regions.broken[found],
         y=[digit for digit, there in zip(digits, found, strict=True) if there],
-        name="an attack breaks it",
+        name=f"{letter}: an attack breaks it",
+        legendrank=3,
         mode="markers",
         marker={"symbol": "x", "size": 9, "color": colour},
         cliponaxis=False,
