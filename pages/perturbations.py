@@ -210,6 +210,8 @@ bound of the own class's logit minus any other's stays above 0, no image within 
 be safe all the same; training on the bounds keeps them narrow.
 
 Gowal et al.: *On the Effectiveness of Interval Bound Propagation for Training Verifiably Robust Models*,
-[arXiv 1810.12715](https://arxiv.org/abs/1810.12715). """
+[arXiv 1810.12715](https://arxiv.org/abs/1810.12715)
+
+"""
         + cards.CITATION
     )
