@@ -28,7 +28,8 @@ def test_cleanse_equals_the_core(
     assert list(document) == list(expected)
     for key in set(expected) - {"seconds"}:
         assert document[key] == expected[key], key
-    assert document["before"].items() >= model.card["metrics"].items()  # as it was measured after training
+    on_card = {name: value for name, value in model.card["metrics"].items() if name != "certified_accuracy"}
+    assert document["before"].items() >= on_card.items()  # as it was measured after training
     assert [step["epoch"] for step in document["steps"]] == [0, 1]
     with np.load(path, allow_pickle=False) as stored:
         assert sorted(stored) == ["masks", "patterns"]

@@ -31,7 +31,7 @@ def test_models(
     assert main(["models"]) == 0
     text = capsys.readouterr().out
     assert "clean-label sticker, 50.0% of the target class, 5.0% of the data set" in text
-    assert text.count("95% interval") == 3
+    assert text.count("95% interval") == 4
 
 
 def test_models_of_an_empty_zoo(
