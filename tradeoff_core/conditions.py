@@ -9,11 +9,10 @@ from tradeoff_core.results import Run
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A name for people, the grid of the networks it is compared with, and the sweep that holds it."""
+    """A name for people, and the grid of the networks that it is compared with."""
 
     title: str
     baseline: str = "standard"
-    sweep: str = "tables"
 
 
 CONDITIONS = {  # by the name in assets/results/grids/
@@ -27,19 +26,17 @@ CONDITIONS = {  # by the name in assets/results/grids/
     "denoising": Condition("denoising blocks"),
     "denoising-adversarial": Condition("denoising blocks and PGD"),
     "ibp": Condition("interval bounds, ε 0.4", "ibp-standard"),
-    "trades": Condition("TRADES", sweep="beyond"),
-    "patch": Condition("PGD on a 5 x 5 patch", sweep="beyond"),
+    "trades": Condition("TRADES"),
+    "patch": Condition("PGD on a 5 x 5 patch"),
     "dirty-label, tuned on clean digits": Condition(
-        "dirty-label, then tuned by PGD on clean digits", "dirty-label", "beyond"
+        "dirty-label, then tuned by PGD on clean digits", "dirty-label"
     ),
     "dirty-label, tuned on its own digits": Condition(
-        "dirty-label, then tuned by PGD on its poisoned digits", "dirty-label", "beyond"
+        "dirty-label, then tuned by PGD on its poisoned digits", "dirty-label"
     ),
-    "clean-label, tuned on clean digits": Condition(
-        "clean-label, then tuned by PGD on clean digits", sweep="beyond"
-    ),
+    "clean-label, tuned on clean digits": Condition("clean-label, then tuned by PGD on clean digits"),
     "clean-label, tuned on its own digits": Condition(
-        "clean-label, then tuned by PGD on its poisoned digits", sweep="beyond"
+        "clean-label, then tuned by PGD on its poisoned digits"
     ),
 }
 

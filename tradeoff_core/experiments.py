@@ -264,6 +264,11 @@ def poisoned_training_set(spec: ExperimentSpec) -> PoisonedDataset:
     return poisoned.without(spec.removed) if spec.removed else poisoned
 
 
+def certifiable(network: Network, attack: Attack) -> bool:
+    """Whether interval bounds can certify images of this network against this attack."""
+    return attack.norm is Norm.LINF and attack.patch is None and has_bounds(network)
+
+
 def measure(
     network: Network,
     images: Tensor,
@@ -280,7 +285,7 @@ def measure(
     """
     outcomes = evaluate(network, images, labels, spec.trigger, attack, seed, progress)
     measured = metrics(outcomes, spec, attack)
-    if attack.norm is Norm.LINF and attack.patch is None and has_bounds(network):
+    if certifiable(network, attack):
         proved = [
             certified(network, *batch, attack.epsilon)
             for batch in zip(torch.split(images, BATCH), torch.split(labels, BATCH), strict=True)

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tradeoff_core.attacks import Attack, Norm, fgsm, loss_gradient, random_start
-from tradeoff_core.certification import certified, has_bounds
+from tradeoff_core.certification import certified
 from tradeoff_core.datasets import ImageDataset, Split, import_torchvision, load_dataset
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.evaluation import Rate, fooled_by, predicted_classes
+from tradeoff_core.experiments import certifiable
 from tradeoff_core.networks import Network
 from tradeoff_core.zoo import Model, load_network
 
@@ -119,11 +120,6 @@ def subset(dataset: str) -> ImageDataset:
 def reaching_everything(attack: Attack, images: Tensor) -> Attack:
     """The attack at an ε that turns any image (C, H, W) in [0, 1] into any other."""
     return attack.at(1.0 if attack.norm is Norm.LINF else sqrt(images[0].numel()))
-
-
-def certifiable(network: Network, attack: Attack) -> bool:
-    """Whether interval bounds can certify images of this network against this attack."""
-    return attack.norm is Norm.LINF and attack.patch is None and has_bounds(network)
 
 
 def withstood(

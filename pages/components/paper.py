@@ -25,7 +25,7 @@ def counted(comparisons: Sequence[Comparison]) -> str:
     others = [one.row.condition for one in known if not one.reproduced]
     added = [one for one in comparisons if one.published is None and one.means]
     text = (
-        f"Of the {sum(one.published is not None for one in comparisons)} conditions in the paper's trade-off tables, "
+        f"Of the {sum(one.published is not None for one in comparisons)} defended rows of the paper's trade-off tables, "
         f"{len(known)} are on digits and measured here. In **{len(alike)} of {len(known)}** backdoor success moves the "
         f"way the paper says, in {len(steady)} of these with every seed"
     )
@@ -33,7 +33,7 @@ def counted(comparisons: Sequence[Comparison]) -> str:
     if added:
         shown = [one for one in added if is_tradeoff(one.means or (0, 0))]
         text += (
-            f" Of {len(added)} conditions that the paper has for photographs only, digits show the trade-off in "
+            f" Of {len(added)} rows that the paper has for photographs only, digits show the trade-off in "
             f"{len(shown)}."
         )
     return text

@@ -47,4 +47,4 @@ def map_in_words(runs: Sequence[Run], of: Callable[[Run], float], what: str, uni
         return "Too little of this map is measured yet to say."
     text = f"From standard training to training ε = {strongest:g}, backdoor success rises for {len(rising)} of {count}"
     text += f" ({'; '.join(rising)})" if rising else ""
-    return text + (f"; it **falls** for {len(falling)} ({'; '.join(falling)})." if falling else ".")
+    return text + (f"; it does **not** for {len(falling)} ({'; '.join(falling)})." if falling else ".")

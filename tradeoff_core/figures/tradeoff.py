@@ -205,13 +205,7 @@ def tradeoff_plane(
         },
         cliponaxis=False,
         customdata=[run.name for run in runs],
-        hovertext=[
-            f"training ε {run.epsilon:g}, seed {run.seed}<br>"
-            + hover("Adversarial accuracy", run.adversarial_accuracy)
-            + "<br>"
-            + hover("Backdoor success", run.backdoor_success_rate)
-            for run in runs
-        ],
+        hovertext=[_told(f"training ε {run.epsilon:g}, seed {run.seed}", run) for run in runs],
         hoverinfo="text",
     )
     if published:
@@ -230,6 +224,12 @@ def tradeoff_plane(
     figure.update_xaxes(title=f"adversarial accuracy ({attack}) → better", **PERCENT)
     figure.update_yaxes(title="backdoor success → worse", **PERCENT)
     return laid_out(figure, 430 + 20 * len(others))
+
+
+def _told(name: str, run: Run) -> str:
+    """A run's place in the plane as hover text."""
+    adversarial = hover("Adversarial accuracy", run.adversarial_accuracy)
+    return f"{name}<br>{adversarial}<br>{hover('Backdoor success', run.backdoor_success_rate)}"
 
 
 def _add_condition(
@@ -270,13 +270,7 @@ def _add_condition(
             "line": {"width": [3 if run.name == selected else 1 for run in defended], "color": NEUTRAL},
         },
         customdata=[run.name for run in defended],
-        hovertext=[
-            f"{title}, seed {run.seed}<br>"
-            + hover("Adversarial accuracy", run.adversarial_accuracy)
-            + "<br>"
-            + hover("Backdoor success", run.backdoor_success_rate)
-            for run in defended
-        ],
+        hovertext=[_told(f"{title}, seed {run.seed}", run) for run in defended],
         hoverinfo="text",
     )
 

@@ -17,9 +17,10 @@ import torch
 from tradeoff_core import zoo
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.errors import TradeoffError
+from tradeoff_core.experiments import certifiable
 from tradeoff_core.experiments import measure as measure_metrics
 from tradeoff_core.paths import write_atomically
-from tradeoff_core.stronger import certifiable, measure
+from tradeoff_core.stronger import measure
 from tradeoff_core.zoo import Model
 
 
