@@ -27,6 +27,7 @@ from typing import Any
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.experiments import (
     ExperimentSpec,
+    Source,
     changed,
     run_experiment,
     spec_from_dict,
@@ -37,6 +38,7 @@ from tradeoff_core.presets import PRESETS
 from tradeoff_core.training import Progress, Training
 
 FIELDS = ("name", "preset", "set", "vary")
+HELD_OUT_SHARE = 1 / 9  # of the training images that a data set holds out, roughly
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,8 @@ def _cost(spec: ExperimentSpec) -> float:
         return training.epochs * (1 + lipschitz + (attack.steps * attack.restarts if attack else 0))
 
     tuning = spec.fine_tuning
-    return float(spec.width**1.5) * (passes(spec.training) + (passes(tuning.training) if tuning else 0))
+    few = HELD_OUT_SHARE if tuning and tuning.images is Source.HELD_OUT else 1
+    return float(spec.width**1.5) * (passes(spec.training) + (few * passes(tuning.training) if tuning else 0))
 
 
 def _line(job: Job, result: dict[str, Any]) -> dict[str, Any]:
