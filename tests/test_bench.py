@@ -97,15 +97,15 @@ def test_bench_trains_beside_art() -> None:
 
 
 def test_bench_stops_art_at_the_first_epoch_that_is_as_good_in_both() -> None:
-    ours = [trainings.Epoch(1, 0.5, 0.4), trainings.Epoch(1, 0.9, 0.5)]
-    theirs = [trainings.Epoch(3, *rates) for rates in ((0.9, 0.4), (0.8, 0.6), (0.9, 0.5), (1, 1))]
+    ours = [trainings.Epoch(1, 0.5, 0.4), trainings.Epoch(1, 0.93, 0.56)]  # so 0.9 and 0.5 are to be reached
+    theirs = [trainings.Epoch(3, *rates) for rates in ((0.99, 0.49), (0.89, 0.6), (0.9, 0.5), (1, 1))]
     row = trainings._compared("a", ours, theirs)
     assert row.measured == 3 * 3 / 2
     assert "ART 3 epochs: 90.0%, 50.0%; " in row.note
     assert "epoch for epoch 3.00 x" in row.note
     row = trainings._compared("a", ours, theirs[:2])
     assert row.measured == 3 * 2 / 2
-    assert "ART 2 epochs: 80.0%, 60.0%, still less" in row.note
+    assert "ART 2 epochs: 89.0%, 60.0%, still less" in row.note
 
 
 @pytest.mark.parametrize(("failed", "ok"), [(0, True), (1, False)])
