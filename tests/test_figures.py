@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pages.components.turning import map_in_words
 from tradeoff_core import figures
 from tradeoff_core.defenses.activation_clustering import Clusters
 from tradeoff_core.defenses.detection import Detection
@@ -224,3 +225,20 @@ def test_the_budgets_line_parts_what_the_training_epsilon_reaches():
     runs = [at(epsilon, 50, size=size) for epsilon in (0, 2) for size in (1, 2, 3)]
     figure = figures.turning_map(runs, lambda run: run.spec.trigger.size, "side", budget=True)
     assert [shape.y0 for shape in figure.layout.shapes] == [-0.5, 1.5]  # above none, and above the first two
+
+
+def test_a_map_is_told_with_its_ends_and_with_a_turn_on_the_way():
+    success = {1: (10, 12, 5), 2: (20, 90, 40), 3: (30, 50, 80)}  # at ε 0, 0.1 and 0.3
+    runs = [
+        at(epsilon, share, size=size)
+        for size, shares in success.items()
+        for epsilon, share in zip((0, 0.1, 0.3), shares, strict=True)
+    ]
+    assert map_in_words(runs, lambda run: run.spec.trigger.size, "side", "px") == (
+        "From standard training to training ε = 0.3, backdoor success rises for 2 of 3 (side 2 px: 20% → 40%, but 90% at "
+        "ε 0.1; side 3 px: 30% → 80%); it does **not** for 1 (side 1 px: 10% → 5%)."
+    )
+    assert (
+        map_in_words(runs[:1], lambda run: run.seed, "side", "")
+        == "Too little of this map is measured yet to say."
+    )

@@ -5,15 +5,22 @@ from statistics import fmean
 
 from tradeoff_core.results import Run
 
+PEAK = 0.05  # of backdoor success above both ends: less is no turn on the way
+
+
+def _by_epsilon(runs: Sequence[Run]) -> dict[float, float]:
+    """Mean backdoor success at each training ε, from the smallest."""
+    epsilons = sorted({run.epsilon for run in runs})
+    return {
+        epsilon: fmean(run.backdoor_success_rate.value for run in runs if run.epsilon == epsilon)
+        for epsilon in epsilons
+    }
+
 
 def _ends(runs: Sequence[Run]) -> tuple[float, float] | None:
     """Mean backdoor success of standard training and at the largest training ε, None without both."""
-    largest = max(run.epsilon for run in runs)
-    sides = [
-        [run.backdoor_success_rate.value for run in runs if run.epsilon == epsilon]
-        for epsilon in (0.0, largest)
-    ]
-    return (fmean(sides[0]), fmean(sides[1])) if largest > 0 and all(sides) else None
+    success = _by_epsilon(runs)
+    return (success[0.0], success[max(success)]) if 0.0 in success and max(success) > 0 else None
 
 
 def rates_in_words(runs: Sequence[Run]) -> str:
@@ -37,9 +44,10 @@ def map_in_words(runs: Sequence[Run], of: Callable[[Run], float], what: str, uni
     """For how many values of a trigger's property training at the largest ε opens the back door further."""
     rising, falling = [], []
     for value in sorted({of(run) for run in runs}):
-        ends = _ends([run for run in runs if of(run) == value])
+        these = [run for run in runs if of(run) == value]
+        ends = _ends(these)
         if ends:
-            text = f"{what} {value:g}{' ' + unit if unit else ''}: {ends[0]:.0%} → {ends[1]:.0%}"
+            text = f"{what} {value:g}{' ' + unit if unit else ''}: {ends[0]:.0%} → {ends[1]:.0%}{_peak(these, ends)}"
             (rising if ends[1] > ends[0] else falling).append(text)
     strongest = max(run.epsilon for run in runs)
     count = len(rising) + len(falling)
@@ -48,3 +56,10 @@ def map_in_words(runs: Sequence[Run], of: Callable[[Run], float], what: str, uni
     text = f"From standard training to training ε = {strongest:g}, backdoor success rises for {len(rising)} of {count}"
     text += f" ({'; '.join(rising)})" if rising else ""
     return text + (f"; it does **not** for {len(falling)} ({'; '.join(falling)})." if falling else ".")
+
+
+def _peak(runs: Sequence[Run], ends: tuple[float, float]) -> str:
+    """Where backdoor success is higher on the way than at both ends, if it is."""
+    success = _by_epsilon(runs)
+    epsilon = max(success, key=lambda at: success[at])
+    return f", but {success[epsilon]:.0%} at ε {epsilon:g}" if success[epsilon] > max(ends) + PEAK else ""
