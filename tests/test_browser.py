@@ -1,20 +1,8 @@
 """The running app in a real Chromium: every page at both widths and themes, and a slider that is dragged."""
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from contextlib import contextmanager
-from pathlib import Path
-
 import pytest
+from browsing import opened, place_of, served, settle
 
-ROOT = Path(__file__).parent.parent
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 PATHS = {
     "overview": "",
     "tradeoff": "tradeoff",
@@ -28,60 +16,6 @@ PATHS = {
 }
 
 pytestmark = pytest.mark.browser
-if not Path(CHROMIUM).exists() and not os.environ.get("CI"):
-    pytest.skip("Chromium is not installed (Debian: apt-get install chromium)", allow_module_level=True)
-sync_api = pytest.importorskip("playwright.sync_api")
-
-
-@contextmanager
-def served():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
-    server = subprocess.Popen(
-        [*command, "--server.address", "127.0.0.1", "--server.port", str(port)],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1)
-            break
-        except (urllib.error.URLError, TimeoutError):
-            time.sleep(0.2)
-    yield f"http://127.0.0.1:{port}"
-    server.terminate()
-    server.wait(10)
-
-
-@pytest.fixture(scope="module")
-def address():
-    with served() as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        yield playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
-        )
-
-
-def opened(browser, address, path, width=1280, scheme="light"):
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page.set_default_timeout(60_000)
-    page.goto(f"{address}/{path}")
-    settle(page)
-    return page
-
-
-def settle(page):
-    page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']")
-    page.wait_for_selector("h1")
-    page.wait_for_timeout(500)
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (600, "dark")])
@@ -154,20 +88,6 @@ def test_a_click_on_the_curve_makes_that_network_model_b_on_every_page_and_in_th
     settle(page)
     assert page.locator(".st-key-B input").input_value() == "Adversarial ε 0.1, clean-label"
     page.close()
-
-
-def place_of(page, trace, at):
-    """The screen position of a point of a trace of the first figure on the page."""
-    return page.evaluate(
-        """([trace, at]) => {
-            const plot = document.querySelector('.js-plotly-plot');
-            const {x, y, p, s} = plot.calcdata[trace][at];  // p, s: a bar's place and height
-            const box = plot.getBoundingClientRect(), layout = plot._fullLayout;
-            return [box.x + layout.xaxis._offset + layout.xaxis.d2p(p ?? x),
-                    box.y + layout.yaxis._offset + layout.yaxis.d2p(s ?? y)];
-        }""",
-        [trace, at],
-    )
 
 
 def scores_shown(page):

@@ -1,0 +1,67 @@
+"""The running app, and its pages in a real Chromium."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+PATIENCE = 180_000
+
+
+@contextmanager
+def served():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    server = subprocess.Popen(
+        [*command, "--server.address", "127.0.0.1", "--server.port", str(port)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1)
+            break
+        except (urllib.error.URLError, TimeoutError):
+            time.sleep(0.2)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def opened(browser, address, path, width=1280, scheme="light"):
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{address}/{path}")
+    settle(page)
+    return page
+
+
+def settle(page):
+    page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']")
+    page.wait_for_selector("h1")
+    page.wait_for_timeout(500)
+
+
+def place_of(page, trace, at, figure=""):
+    """The screen position of a point of a trace of a figure, the first on the page unless a selector says which."""
+    return page.locator(f"{figure} .js-plotly-plot").first.evaluate(
+        """(plot, [trace, at]) => {
+            const {x, y, p, s} = plot.calcdata[trace][at];  // p, s: a bar's place and height
+            const box = plot.getBoundingClientRect(), layout = plot._fullLayout;
+            return [box.x + layout.xaxis._offset + layout.xaxis.d2p(p ?? x),
+                    box.y + layout.yaxis._offset + layout.yaxis.d2p(s ?? y)];
+        }""",
+        [trace, at],
+    )
