@@ -19,7 +19,8 @@ from tradeoff_core.certification import (
 )
 from tradeoff_core.evaluation import fooled_by, predicted_classes
 from tradeoff_core.networks import NETWORKS, Network, build, freeze
-from tradeoff_core.training import IntervalBounds, Training, train
+from tradeoff_core.recipes import IntervalBounds, Training
+from tradeoff_core.training import train
 
 BOUNDED = [name for name in NETWORKS if "denoising" not in name]
 

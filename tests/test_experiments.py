@@ -12,20 +12,12 @@ from tradeoff_core import experiments
 from tradeoff_core.attacks import Attack
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.evaluation import Outcomes
-from tradeoff_core.experiments import (
-    ExperimentSpec,
-    changed,
-    measure,
-    metrics,
-    poisoned_training_set,
-    read_spec,
-    run_experiment,
-    spec_from_dict,
-    spec_to_dict,
-)
+from tradeoff_core.experiments import measure, metrics, poisoned_training_set, run_experiment
 from tradeoff_core.poisoning import Poison
 from tradeoff_core.presets import PRESETS
-from tradeoff_core.training import Progress, Training
+from tradeoff_core.recipes import Training
+from tradeoff_core.specs import ExperimentSpec, changed, read_spec, spec_from_dict, spec_to_dict
+from tradeoff_core.training import Progress
 from tradeoff_core.triggers import Sticker, Watermark
 from tradeoff_core.zoo import find_model, load_network
 

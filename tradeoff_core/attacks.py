@@ -214,7 +214,9 @@ def perturb_at(
     if attack.patch is not None:
         raise TradeoffError("a patch is not attacked at many epsilons at once: leave the patch out")
     every, aims = images.repeat(len(epsilons), 1, 1, 1), labels.repeat(len(epsilons))  # (E N, C, H, W)
-    scale = (torch.tensor(epsilons) / attack.epsilon).repeat_interleave(len(images)).view(-1, 1, 1, 1)
+    scale = (
+        (torch.tensor(epsilons).to(images) / attack.epsilon).repeat_interleave(len(images)).view(-1, 1, 1, 1)
+    )
     adversarial = every
     if attack.random_start:
         noise = unit_noise(images, attack.norm, generator).repeat(len(epsilons), 1, 1, 1)
@@ -251,7 +253,9 @@ def fool(
         return fooled, adversarial
     for _ in range(attack.restarts):
         start, patch = _start(images, attack, generator)
-        active = (~fooled).nonzero().squeeze(1) if drop_fooled else torch.arange(len(images))
+        active = (
+            (~fooled).nonzero().squeeze(1) if drop_fooled else torch.arange(len(images), device=images.device)
+        )
         current = start[active]
         for iteration in range(attack.steps + 1):
             if len(active) == 0:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tradeoff_core.attacks import Attack, fool
+from tradeoff_core.devices import device_of
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.triggers import Sticker, Trigger
 
@@ -97,15 +98,17 @@ def _rate(hits: NDArray[np.bool_]) -> Rate:
 
 def predict(network: nn.Module, images: Tensor) -> Tensor:
     """Probabilities (N, classes) of images (N, C, H, W) in [0, 1]."""
+    device = device_of(network)
     with torch.inference_mode():
-        return torch.cat([network(batch).softmax(1) for batch in torch.split(images, BATCH)])
+        return torch.cat([network(batch.to(device)).softmax(1) for batch in torch.split(images, BATCH)]).cpu()
 
 
 def predicted_classes(network: nn.Module, images: Tensor) -> NDArray[np.int64]:
     """The most probable class (N,) of each image."""
+    device = device_of(network)
     with torch.inference_mode():
-        classes = torch.cat([network(batch).argmax(1) for batch in torch.split(images, BATCH)])
-    return classes.numpy()
+        classes = torch.cat([network(batch.to(device)).argmax(1) for batch in torch.split(images, BATCH)])
+    return classes.cpu().numpy()
 
 
 def fooled_by(
@@ -125,9 +128,10 @@ def fooled_by(
     """
     if len(images) == 0:
         raise TradeoffError("there is no image to attack")
-    fooled = []
+    fooled, device = [], device_of(network)
     batches = list(zip(torch.split(images, BATCH), torch.split(labels, BATCH), strict=True))
     for number, (batch, batch_labels) in enumerate(batches):
+        batch, batch_labels = batch.to(device), batch_labels.to(device)
         generator = torch.Generator().manual_seed(1_000_003 * seed + number)
         aims, truth = batch_labels, None
         if aim is not None:
@@ -139,7 +143,7 @@ def fooled_by(
         fooled.append(fool(network, batch, aims, attack, generator, truth=truth)[0])
         if progress:
             progress((number + 1) / len(batches))
-    result: NDArray[np.bool_] = torch.cat(fooled).numpy()
+    result: NDArray[np.bool_] = torch.cat(fooled).cpu().numpy()
     return result
 
 

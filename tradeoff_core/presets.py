@@ -7,9 +7,9 @@ train them and the app keeps up.
 from dataclasses import replace
 
 from tradeoff_core.attacks import Attack, Norm, fgsm
-from tradeoff_core.experiments import ExperimentSpec, FineTuning
 from tradeoff_core.poisoning import Poison, PoisonLabels
-from tradeoff_core.training import IntervalBounds, Schedule, Training
+from tradeoff_core.recipes import IntervalBounds, Schedule, Training
+from tradeoff_core.specs import ExperimentSpec, FineTuning
 
 HALF = 0.5
 STANDARD = Training()

@@ -16,10 +16,11 @@ from safetensors.torch import load
 from tradeoff_core import networks
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.evaluation import Rate
-from tradeoff_core.experiments import SCHEMA_VERSION, ExperimentSpec, spec_from_dict
+from tradeoff_core.experiments import SCHEMA_VERSION
 from tradeoff_core.networks import Network
 from tradeoff_core.paths import MODELS
 from tradeoff_core.results import rate
+from tradeoff_core.specs import ExperimentSpec, spec_from_dict
 
 
 @dataclass(frozen=True, slots=True)

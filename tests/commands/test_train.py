@@ -8,8 +8,8 @@ import pytest
 
 from tradeoff_core import experiments
 from tradeoff_core.__main__ import main
-from tradeoff_core.experiments import ExperimentSpec
 from tradeoff_core.presets import PRESETS
+from tradeoff_core.specs import ExperimentSpec
 from tradeoff_core.training import Progress
 
 
