@@ -11,6 +11,7 @@ from torch import nn
 
 from tradeoff_core import zoo
 from tradeoff_core.attacks import Attack, Norm, fgsm
+from tradeoff_core.datasets import to_uint8
 from tradeoff_core.evaluation import (
     BATCH,
     Among,
@@ -297,3 +298,14 @@ def test_progress_ends_at_one(standard_network, digits):
 def test_nothing_to_attack_is_refused(standard_network, digits, refused):
     with refused("no image to attack"):
         fooled_by(standard_network, digits[0][:0], digits[1][:0], Attack())
+
+
+def test_stored_images_are_measured_as_their_tensors(standard_network, digits):
+    images, labels = digits
+    attack = Attack(epsilon=0.05, steps=2)
+    one, other = (
+        evaluate(standard_network, given, labels, Sticker(), attack) for given in (images, to_uint8(images))
+    )
+    for field in ("labels", "clean", "triggered", "fooled"):
+        assert np.array_equal(getattr(one, field), getattr(other, field))
+    assert torch.equal(predict(standard_network, images), predict(standard_network, to_uint8(images)))

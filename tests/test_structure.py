@@ -79,7 +79,7 @@ LAYERS = {  # data and models know nothing of experiments
     "devices.py": {"errors"},
     "distributed.py": {"errors"},
     "recipes.py": {"attacks", "augmentation", "errors"},
-    "evaluation.py": {"errors", "attacks", "devices", "triggers"},
+    "evaluation.py": {"errors", "attacks", "datasets", "devices", "triggers"},
     "objectives.py": {"attacks"},
     "certification.py": {"errors", "networks"},
     "regions.py": {"attacks", "certification", "errors", "evaluation", "networks"},

@@ -24,7 +24,7 @@ from tradeoff_core.certification import certified, has_bounds
 from tradeoff_core.datasets import ImageDataset, Split, load_dataset
 from tradeoff_core.devices import best_device, described, device_of
 from tradeoff_core.errors import TradeoffError
-from tradeoff_core.evaluation import BATCH, Outcomes, evaluate
+from tradeoff_core.evaluation import BATCH, Images, Outcomes, evaluate, in_batches
 from tradeoff_core.networks import Network
 from tradeoff_core.paths import write_atomically
 from tradeoff_core.poisoning import PoisonedDataset, poison_dataset
@@ -56,14 +56,14 @@ def certifiable(network: Network, attack: Attack) -> bool:
 
 def measure(
     network: Network,
-    images: Tensor,
+    images: Images,
     labels: Tensor,
     spec: ExperimentSpec,
     attack: Attack,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
-    """The metrics of a network on images (N, C, H, W) in [0, 1], with the certified accuracy where there is one.
+    """The metrics of a network on images as `evaluate` takes them, with the certified accuracy where there is one.
 
     That is the share of images that no perturbation within the attack's ε in l-inf can turn from their label; it
     is left out for another norm, for a patch, and for a network with a layer that has no interval bounds.
@@ -74,9 +74,7 @@ def measure(
         device = device_of(network)
         proved = [
             certified(network, batch.to(device), batch_labels.to(device), attack.epsilon)
-            for batch, batch_labels in zip(
-                torch.split(images, BATCH), torch.split(labels, BATCH), strict=True
-            )
+            for batch, batch_labels in zip(in_batches(images), torch.split(labels, BATCH), strict=True)
         ]
         measured["certified_accuracy"] = int(torch.cat(proved).sum()) / len(images)
     return measured
@@ -133,7 +131,8 @@ def _finish(
     document = spec_to_dict(spec)
     started = time.perf_counter()
     networks.freeze(network.half().float())  # measured as shipped: float16 weights
-    test = load_dataset(spec.dataset, Split.TEST).tensors()
+    data = load_dataset(spec.dataset, Split.TEST)
+    test = data.images, torch.from_numpy(data.labels.astype(np.int64))
     measured = {"metrics": measure(network, *test, spec, spec.evaluation)}
     if spec.second_evaluation:
         measured["second_metrics"] = measure(network, *test, spec, spec.second_evaluation)
