@@ -1,0 +1,56 @@
+"""Networks: images in [0, 1] in, logits out; `features` is how anything else reads their inside."""
+
+from collections.abc import Callable
+
+import torch
+
+from tradeoff_core.errors import TradeoffError
+from tradeoff_core.networks.base import ImageShape, Network, Normalise, Standardise, freeze
+from tradeoff_core.networks.digits import Denoise, DenoisingMnistCNN, MnistCNN, SmallIbpCNN
+from tradeoff_core.networks.residual import CifarResNet, ResNet18
+
+__all__ = [
+    "NETWORKS",
+    "CifarResNet",
+    "Denoise",
+    "DenoisingMnistCNN",
+    "ImageShape",
+    "MnistCNN",
+    "Network",
+    "Normalise",
+    "ResNet18",
+    "SmallIbpCNN",
+    "Standardise",
+    "build",
+    "check_name",
+    "freeze",
+]
+
+NETWORKS: dict[str, Callable[[float, int], Network]] = {
+    "mnist-cnn": MnistCNN,
+    "mnist-cnn-denoising": DenoisingMnistCNN,
+    "mnist-ibp-small": SmallIbpCNN,
+    "cifar-resnet": CifarResNet,
+    "resnet-18": ResNet18,
+}
+
+
+def check_name(name: str) -> None:
+    """Raise TradeoffError for what is not in the registry."""
+    if name not in NETWORKS:
+        raise TradeoffError(f"unknown network '{name}': choose one of {', '.join(NETWORKS)}")
+
+
+def build(name: str, width: float, seed: int, classes: int = 10) -> Network:
+    """A freshly initialised network of the registry, the same for the same seed.
+
+    Raises TradeoffError for an unknown name, and for a width or a number of classes that cannot be.
+    """
+    check_name(name)
+    if classes < 2:
+        raise TradeoffError(f"{classes} classes are too few to tell apart: at least 2")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = NETWORKS[name](width, classes)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on a CPU
+    return network
