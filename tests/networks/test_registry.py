@@ -1,5 +1,7 @@
 """Networks that the whole library reads through `features` and `layers` alone."""
 
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -45,6 +47,7 @@ def test_activations_are_separate_modules_not_in_place_each_used_once(name, imag
         ("mnist-ibp-small", (1, 28, 28)),
         ("cifar-resnet", (3, 32, 32)),
         ("resnet-18", (3, 64, 64)),
+        ("efficientnet-lite0", (3, 224, 224)),
     ],
 )
 def test_every_network_knows_what_images_it_was_made_for(name, shape):
@@ -93,7 +96,7 @@ def test_a_frozen_network_is_safe_to_share():
 
 
 def test_impossible_networks_are_refused(refused, images_for):
-    with refused("unknown network 'resnet'.*mnist-cnn"):
+    with refused("unknown network 'resnet'.*mnist-cnn.*torchvision-NAME"):
         build("resnet", 1.0, seed=0)
     for name in NETWORKS:
         for width in (0.0, -1.0, 4.5, float("nan")):
@@ -110,3 +113,13 @@ def test_impossible_networks_are_refused(refused, images_for):
 def test_a_network_made_by_hand_takes_digits_unless_it_says_otherwise():
     assert Network({}, nn.Linear(2, 2)).image_shape == (1, 28, 28)
     assert Network({}, nn.Linear(2, 2), (3, 8, 9)).image_shape == (3, 8, 9)
+
+
+def test_torchvision_is_imported_only_when_a_network_of_its_is_asked_for():
+    script = (
+        "import sys; from tradeoff_core.networks import NETWORKS, build; [build(name, 0.1, 0) for name in NETWORKS];"
+        "assert 'torchvision' not in sys.modules; build('torchvision-resnet18', 1.0, 0);"
+        "assert 'torchvision' in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
