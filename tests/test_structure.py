@@ -79,6 +79,7 @@ LAYERS = {  # data and models know nothing of experiments
     "networks/digits.py": {"networks.base"},
     "networks/residual.py": {"networks.base"},
     "networks/imagenet.py": {"errors", "datasets", "networks.base", "networks.residual"},
+    "networks/folding.py": {"networks.base"},
     "triggers.py": {"errors", "paths", "datasets"},
     "poisoning.py": {"errors", "datasets", "triggers"},
     "evaluation.py": {"errors", "attacks", "triggers"},

@@ -8,6 +8,7 @@ import torch
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.networks.base import ImageShape, Network, Normalise, Standardise, freeze
 from tradeoff_core.networks.digits import Denoise, DenoisingMnistCNN, MnistCNN, SmallIbpCNN
+from tradeoff_core.networks.folding import fold
 from tradeoff_core.networks.imagenet import (
     PREFIX,
     EfficientNetLite0,
@@ -32,6 +33,7 @@ __all__ = [
     "TorchvisionNetwork",
     "build",
     "check_name",
+    "fold",
     "freeze",
 ]
 
