@@ -26,7 +26,7 @@ from torch import Tensor
 from tradeoff_core import networks
 from tradeoff_core.attacks import Attack, Norm
 from tradeoff_core.certification import certified, has_bounds
-from tradeoff_core.datasets import DATASETS, ImageDataset, Split, load_dataset
+from tradeoff_core.datasets import DATASETS, ImageDataset, Split, known, load_dataset, short_name
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.evaluation import BATCH, Outcomes, evaluate
 from tradeoff_core.networks import Network
@@ -85,9 +85,15 @@ class ExperimentSpec:
     second_evaluation: Attack | None = None
 
     def __post_init__(self) -> None:
-        for name, registry in (("dataset", DATASETS), ("network", networks.NETWORKS)):
-            if getattr(self, name) not in registry:
-                raise TradeoffError(f"unknown {name} '{getattr(self, name)}': choose {', '.join(registry)}")
+        if not known(self.dataset):
+            raise TradeoffError(
+                f"unknown dataset '{self.dataset}': choose {', '.join(DATASETS)}, or the path of a folder of pictures"
+            )
+        if self.dataset not in DATASETS and not os.path.dirname(self.dataset):
+            # a path by its look, and so known where the folder is not
+            object.__setattr__(self, "dataset", os.path.join(".", self.dataset))
+        if self.network not in networks.NETWORKS:
+            raise TradeoffError(f"unknown network '{self.network}': choose {', '.join(networks.NETWORKS)}")
         object.__setattr__(self, "width", float(self.width))
         if not 0 < self.width <= 4:
             raise TradeoffError(f"width {self.width:g} is out of range: choose above 0 and at most 4")
@@ -112,7 +118,7 @@ class ExperimentSpec:
         network = "" if self.network == DEFAULT_NETWORK else f"-{self.network}"
         removed = f"-without-{len(self.removed)}" if self.removed else ""
         tuned = f"-tuned-{self.fine_tuning.training.name}" if self.fine_tuning else ""
-        return f"{self.dataset}-{poison}-{self.training.name}{network}{removed}{tuned}"
+        return f"{short_name(self.dataset)}-{poison}-{self.training.name}{network}{removed}{tuned}"
 
     @property
     def epochs(self) -> int:
