@@ -64,6 +64,19 @@ def test_a_title_says_how_many_are_removed():
     assert spec_from_dict({"removed": "none"}) == ExperimentSpec()
 
 
+def test_a_folder_of_pictures_is_a_data_set_of_a_run(tmp_path, monkeypatch):
+    spec = ExperimentSpec(dataset=f"{tmp_path}/my pets")
+    assert spec.title == "my-pets-clean-label-standard"
+    assert spec_from_dict(spec_to_dict(spec)) == spec
+    assert "/" not in spec.id
+    (tmp_path / "pets").mkdir()
+    monkeypatch.chdir(tmp_path)
+    document = spec_to_dict(ExperimentSpec(dataset="pets"))
+    assert document["dataset"] == "./pets"
+    (tmp_path / "pets").rmdir()
+    assert spec_from_dict(document).dataset == "./pets"
+
+
 def test_what_is_left_out_is_the_default():
     assert spec_from_dict({}) == ExperimentSpec()
     spec = spec_from_dict({"poison": {"rate": 1}, "training": {"attack": {"epsilon": 0.2}}})

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import os
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
@@ -12,7 +13,7 @@ from typing import Any, Union, get_args, get_origin
 
 from tradeoff_core import networks
 from tradeoff_core.attacks import Attack
-from tradeoff_core.datasets import DATASETS
+from tradeoff_core.datasets import DATASETS, known, short_name
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.poisoning import Poison
 from tradeoff_core.recipes import Training
@@ -63,9 +64,14 @@ class ExperimentSpec:
     second_evaluation: Attack | None = None
 
     def __post_init__(self) -> None:
-        for name, registry in (("dataset", DATASETS), ("network", networks.NETWORKS)):
-            if getattr(self, name) not in registry:
-                raise TradeoffError(f"unknown {name} '{getattr(self, name)}': choose {', '.join(registry)}")
+        if not known(self.dataset):
+            raise TradeoffError(
+                f"unknown dataset '{self.dataset}': choose {', '.join(DATASETS)}, or the path of a folder of pictures"
+            )
+        if self.dataset not in DATASETS and not os.path.dirname(self.dataset):
+            # a path by its look, and so known where the folder is not
+            object.__setattr__(self, "dataset", os.path.join(".", self.dataset))
+        networks.check_name(self.network)
         object.__setattr__(self, "width", float(self.width))
         if not 0 < self.width <= 4:
             raise TradeoffError(f"width {self.width:g} is out of range: choose above 0 and at most 4")
@@ -90,7 +96,7 @@ class ExperimentSpec:
         network = "" if self.network == DEFAULT_NETWORK else f"-{self.network}"
         removed = f"-without-{len(self.removed)}" if self.removed else ""
         tuned = f"-tuned-{self.fine_tuning.training.name}" if self.fine_tuning else ""
-        return f"{self.dataset}-{poison}-{self.training.name}{network}{removed}{tuned}"
+        return f"{short_name(self.dataset)}-{poison}-{self.training.name}{network}{removed}{tuned}"
 
     @property
     def epochs(self) -> int:

@@ -84,8 +84,10 @@ def _changed_attack(attack: "Attack", options: argparse.Namespace) -> "Attack":
 
 def _sample(model: "Model", options: argparse.Namespace) -> tuple["ImageDataset", str]:
     """What to measure on, and how to call it."""
-    from tradeoff_core.datasets import Split, load_dataset, load_images
+    from tradeoff_core.datasets import Split, load_dataset, load_images, prepare
 
+    with share_bar("decoding pictures") as progress:
+        prepare(model.spec.dataset, progress, (Split.TEST,))
     data = load_dataset(model.spec.dataset, Split.TEST)
     source = f"the {len(data):,} test examples of {model.spec.dataset}"
     if options.images is not None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tradeoff_core.commands.output import Answer, aligned, first_process, rate_rows, say
+from tradeoff_core.commands.output import Answer, aligned, first_process, rate_rows, say, share_bar
 from tradeoff_core.errors import TradeoffError
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def run(options: argparse.Namespace) -> Answer:
 
 
 def _run(options: argparse.Namespace) -> Answer:
+    from tradeoff_core.datasets import prepare
     from tradeoff_core.experiments import run_experiment
 
     spec = _spec(options)
@@ -72,6 +73,8 @@ def _run(options: argparse.Namespace) -> Answer:
         result = run_experiment(spec, folder)
         say(f"this run was finished before: its result is in {folder}")
     else:
+        with share_bar("decoding pictures") as share:
+            prepare(spec.dataset, share)
         with _epoch_bar(spec.epochs) as progress:
             result = run_experiment(spec, folder, progress)
     overfitted = result["catastrophic_overfitting_epochs"]
