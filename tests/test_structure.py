@@ -103,7 +103,7 @@ LAYERS = {  # data and models know nothing of experiments
         *("objectives", "recipes"),
     },
     # nor do the defenses, save the module that applies them to trained models
-    "defenses/detection.py": {"errors", "datasets", "evaluation", "networks", "poisoning"},
+    "defenses/detection.py": {"devices", "errors", "evaluation", "networks", "poisoning"},
     "defenses/spectral_signatures.py": {"errors", "defenses.detection"},
     "defenses/activation_clustering.py": {"errors", "defenses.detection", "defenses.spectral_signatures"},
     "defenses/neural_cleanse.py": {"errors", "networks"},

@@ -4,6 +4,7 @@ A run lies in a folder: spec.json, progress.jsonl, checkpoint.safetensors while 
 result.json beside model.safetensors and card.json, the same two files that a model of the zoo has.
 """
 
+import copy
 import hashlib
 import json
 import platform
@@ -47,6 +48,20 @@ def poisoned_training_set(spec: ExperimentSpec) -> PoisonedDataset:
     data = load_dataset(spec.dataset, Split.TRAIN)
     poisoned = poison_dataset(data, spec.poison, np.random.default_rng(spec.seed))
     return poisoned.without(spec.removed) if spec.removed else poisoned
+
+
+def check_fit(network: Network, data: ImageDataset) -> None:
+    """Raise TradeoffError if the network cannot take the images of a data set."""
+    if network.image_shape == data.image_shape:
+        return
+    try:
+        with torch.inference_mode():
+            copy.deepcopy(network).eval()(torch.zeros(1, *data.image_shape, device=device_of(network)))
+    except RuntimeError:
+        made, given = (" x ".join(map(str, shape)) for shape in (network.image_shape, data.image_shape))
+        raise TradeoffError(
+            f"the network is made for images of {made} (channels, height, width), not for those of {data.name}, {given}"
+        ) from None
 
 
 def certifiable(network: Network, attack: Attack) -> bool:
@@ -117,7 +132,10 @@ def run_experiment(
     if (folder / "result.json").exists():
         return _read_json(folder / "result.json")
     poisoned = poisoned_training_set(spec)
-    network = networks.build(spec.network, spec.width, spec.seed).to(best_device())
+    network = networks.build(spec.network, spec.width, spec.seed, len(poisoned.data.classes)).to(
+        best_device()
+    )
+    check_fit(network, poisoned.data)
     distributed.first_does(lambda: _write_json(folder / "spec.json", document))
     history = _train_all(network, spec, poisoned, folder, progress)
     distributed.first_does(lambda: _finish(network, spec, poisoned, folder, history))
@@ -130,12 +148,15 @@ def _finish(
     """Measure a trained network, and store weights, card and result."""
     document = spec_to_dict(spec)
     started = time.perf_counter()
-    networks.freeze(network.half().float())  # measured as shipped: float16 weights
-    data = load_dataset(spec.dataset, Split.TEST)
-    test = data.images, torch.from_numpy(data.labels.astype(np.int64))
-    measured = {"metrics": measure(network, *test, spec, spec.evaluation)}
+    networks.freeze(network.half().float())
+    data, shipped = (
+        load_dataset(spec.dataset, Split.TEST),
+        networks.fold(network),
+    )  # float16 weights, as loaded
+    test = data.images, data.targets
+    measured = {"metrics": measure(shipped, *test, spec, spec.evaluation)}
     if spec.second_evaluation:
-        measured["second_metrics"] = measure(network, *test, spec, spec.second_evaluation)
+        measured["second_metrics"] = measure(shipped, *test, spec, spec.second_evaluation)
     weights = save({name: value.half().cpu().contiguous() for name, value in network.state_dict().items()})
     write_atomically(folder / "model.safetensors", weights)
     overfitted = [entry.epoch for entry in history if entry.catastrophic_overfitting]
@@ -145,6 +166,7 @@ def _finish(
         "id": folder.resolve().name,
         "spec": document,
         "seed": spec.seed,
+        "classes": list(data.classes),
         "poison_rate_class": poisoned.poison_rate_class,
         "poison_rate_dataset": poisoned.poison_rate_dataset,
         **measured,
@@ -193,12 +215,11 @@ def _train_all(
             if progress:
                 progress(entry)
 
-        labels = torch.from_numpy(data.labels.astype(np.int64))
         path = folder / name
         return train(
             network,
             data.images,
-            labels,
+            data.targets,
             training,
             seed,
             validation=validation,

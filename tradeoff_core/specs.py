@@ -13,11 +13,11 @@ from typing import Any, Union, get_args, get_origin
 
 from tradeoff_core import networks
 from tradeoff_core.attacks import Attack
-from tradeoff_core.datasets import DATASETS, known, short_name
+from tradeoff_core.datasets import DATASETS, known, short_name, side_of
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.poisoning import Poison
 from tradeoff_core.recipes import Training
-from tradeoff_core.triggers import Sticker, Trigger, Watermark
+from tradeoff_core.triggers import Sticker, Trigger, Watermark, default_sticker
 
 DEFAULT_NETWORK = "mnist-cnn"
 TRIGGERS = {"sticker": Sticker, "watermark": Watermark}
@@ -117,7 +117,7 @@ class ExperimentSpec:
     @property
     def trigger(self) -> Trigger:
         """What backdoor success is measured with; the default sticker where there is no poison."""
-        return self.poison.trigger if self.poison else Sticker()
+        return self.poison.trigger if self.poison else default_sticker(side_of(self.dataset))
 
     @property
     def target_class(self) -> int:

@@ -52,6 +52,11 @@ class Model:
         """On the test split under the spec's trigger, as the card gives it."""
         return rate(self.card["metrics"], "backdoor_success_rate")
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of what it tells apart; those of digits where the card has none."""
+        return tuple(self.card.get("classes", "0123456789"))
+
     def summary(self) -> dict[str, Any]:
         """What the command `models` lists."""
         poison, attack = self.spec.poison, self.spec.training.attack
@@ -97,8 +102,10 @@ def find_model(name: str) -> Model:
     return model
 
 
-def load_network(model: Model) -> Network:
-    """The model's network, in eval mode and frozen.
+def load_network(model: Model, *, folded: bool = True) -> Network:
+    """The model's network, in eval mode and frozen, to be read: its batch norms are folded where that is exact.
+
+    One that is to be trained further wants `folded=False`.
 
     Raises TradeoffError if the weights are missing, do not match the card's checksum or do not fit.
     """
@@ -112,11 +119,11 @@ def load_network(model: Model) -> Network:
         raise TradeoffError(
             f"the weights of '{model.id}' do not match the checksum on their card: get them anew"
         )
-    network = networks.build(model.spec.network, model.spec.width, seed=0)
+    network = networks.build(model.spec.network, model.spec.width, 0, len(model.classes))
     try:
         network.load_state_dict({name: value.float() for name, value in load(content).items()})
     except (RuntimeError, SafetensorError):
         raise TradeoffError(
             f"the weights of '{model.id}' do not fit the network that its card names"
         ) from None
-    return networks.freeze(network)
+    return networks.fold(network) if folded else networks.freeze(network)

@@ -23,6 +23,7 @@ from tradeoff_core.datasets.registry import (
     load_dataset,
     prepare,
     short_name,
+    side_of,
 )
 from tradeoff_core.datasets.torchvision_sets import import_torchvision
 
@@ -47,6 +48,7 @@ __all__ = [
     "prepare",
     "read_picture",
     "short_name",
+    "side_of",
     "to_tensor",
     "to_uint8",
     "unpack",

@@ -82,9 +82,14 @@ class ImageDataset:
         """At most `count` examples, evenly spaced: of a split sorted by class, the same number of each."""
         return self.take(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(np.int64))
 
+    @property
+    def targets(self) -> Tensor:
+        """The labels as a tensor, int64 (N,)."""
+        return torch.from_numpy(self.labels.astype(np.int64))
+
     def tensors(self) -> tuple[Tensor, Tensor]:
         """Images float32 (N, C, H, W) in [0, 1] and labels int64 (N,): four times the stored bytes, all at once."""
-        return to_tensor(self.images), torch.from_numpy(self.labels.astype(np.int64))
+        return to_tensor(self.images), self.targets
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """What `tensors` gives, `size` examples at a time and in order, so that one batch is in memory as float."""

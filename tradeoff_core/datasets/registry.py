@@ -33,13 +33,14 @@ Loader = Callable[[str, Split, Share | None], ImageDataset]
 class Source:
     """How a split of a data set is read, whether it is on this machine, and what to do where it is not.
 
-    `decodes` says whether it is read from a folder of pictures, which are decoded once.
+    `decodes` says whether it is read from a folder of pictures, which are decoded once; `side` is theirs in pixels.
     """
 
     load: Loader
     present: Callable[[str], bool]
     get: str
     decodes: Callable[[str], bool] = lambda _: False
+    side: int = 28
 
 
 def _load_cifar10(name: str, split: Split, progress: Share | None) -> ImageDataset:
@@ -72,13 +73,15 @@ DATASETS: dict[str, Source] = {
         _cifar10_present,
         f"{DOWNLOAD} cifar10, or unpack it as pictures with {UNPACK} cifar10-jpeg.tar.xz",
         _cifar10_decodes,
+        side=32,
     ),
-    "cifar10-samples": Source(load_samples, _always, IN_THE_REPOSITORY),
+    "cifar10-samples": Source(load_samples, _always, IN_THE_REPOSITORY, side=32),
     "tiny-imagenet-20": Source(
         load_picture_set,
         picture_set_present,
         f"set TRADEOFF_DATA to its folder, or unpack it with {UNPACK} tiny-imagenet-20.tar.xz",
         _always,
+        side=64,
     ),
     "imagenet": Source(
         load_picture_set,
@@ -86,8 +89,9 @@ DATASETS: dict[str, Source] = {
         "get its pictures from image-net.org, and set TRADEOFF_DATA to the folder that holds imagenet/val/<class>/* "
         "and, to train on, imagenet/train/<class>/*",
         _always,
+        side=224,
     ),
-    "imagenet-samples": Source(load_samples, _always, IN_THE_REPOSITORY),
+    "imagenet-samples": Source(load_samples, _always, IN_THE_REPOSITORY, side=224),
 }
 OWN_FOLDER = Source(load_own_folder, own_folder_present, LAYOUT, _always)
 
@@ -97,6 +101,11 @@ def short_name(name: str) -> str:
     if name in DATASETS:
         return name
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(os.path.abspath(name)).name) or "folder"
+
+
+def side_of(name: str) -> int:
+    """Height and width of a data set's images. Raises TradeoffError for a folder that is not there."""
+    return DATASETS[name].side if name in DATASETS else load_dataset(name, Split.TEST).image_shape[1]
 
 
 def known(name: str) -> bool:

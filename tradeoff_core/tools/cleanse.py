@@ -62,7 +62,7 @@ def controls() -> list[ExperimentSpec]:
 def measure(spec: ExperimentSpec, runs: Path) -> dict[str, Any]:
     """The line of one run: everything for a poisoned or a shipped one, the index alone for other controls."""
     model = zoo.find_model(str(runs / spec.id))
-    network = zoo.load_network(model)
+    network = zoo.load_network(model, folded=False)
     line: dict[str, Any] = {"run": spec.id, "sha256": model.sha256}
     if spec in poisoned():
         cleansing = cleanse(network, spec)
