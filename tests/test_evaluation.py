@@ -28,13 +28,14 @@ from tradeoff_core.evaluation import (
 from tradeoff_core.networks import Network
 from tradeoff_core.triggers import Sticker
 
+DIGITS = [name for name in zoo.model_ids() if name.startswith("mnist")]
 ELSEWHERE = Sticker("x", row=2, column=2)  # not the sticker of any poison here
 
 
-@pytest.fixture(params=["standard_network", "hardened_network", "poisoned_network", *zoo.model_ids()])
+@pytest.fixture(params=["standard_network", "hardened_network", "poisoned_network", *DIGITS])
 def any_network(request: pytest.FixtureRequest) -> Network:
     """Those of conftest, trained for seconds, and every model of the zoo."""
-    if request.param in zoo.model_ids():
+    if request.param in DIGITS:
         return zoo.load_network(zoo.find_model(request.param))
     return request.getfixturevalue(request.param)
 
@@ -224,7 +225,7 @@ def test_14_a_wrong_sticker_gives_the_base_rate_of_the_target(poisoned_network, 
     assert wrong.value < 0.05
 
 
-@pytest.mark.parametrize("name", zoo.model_ids())
+@pytest.mark.parametrize("name", DIGITS)
 def test_14_in_the_zoo_a_wrong_sticker_opens_no_back_door(name, digits):
     model = zoo.find_model(name)
     network = zoo.load_network(model)

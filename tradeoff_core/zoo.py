@@ -57,6 +57,11 @@ class Model:
         """The names of what it tells apart; those of digits where the card has none."""
         return tuple(self.card.get("classes", "0123456789"))
 
+    @property
+    def trained_elsewhere(self) -> bool:
+        """Whether others trained it: its card says who, and its spec only how it is measured."""
+        return "trained_by" in self.card
+
     def summary(self) -> dict[str, Any]:
         """What the command `models` lists."""
         poison, attack = self.spec.poison, self.spec.training.attack
@@ -64,7 +69,9 @@ class Model:
             "id": self.id,
             "dataset": self.spec.dataset,
             "network": self.spec.network,
-            "training": self.spec.training_in_words + (f" ({attack})" if attack else ""),
+            "training": f"by {self.card['trained_by']}"
+            if self.trained_elsewhere
+            else self.spec.training_in_words + (f" ({attack})" if attack else ""),
             "labels": poison.labels.value if poison else "none",
             "trigger": type(poison.trigger).__name__.lower() if poison else "none",
             "poison_rate_class": self.card["poison_rate_class"],
