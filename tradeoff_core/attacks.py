@@ -13,6 +13,8 @@ from torch.nn import functional as F
 
 from tradeoff_core.errors import TradeoffError
 
+MOST_LEVELS = 25  # of a pixel's 255, up to which ε is said in them
+
 
 class Norm(StrEnum):
     """How the size of a perturbation is measured."""
@@ -70,7 +72,7 @@ class Attack:
             f", {self.restarts} restarts" if self.restarts > 1 else ""
         )
         extras += f", on a {self.patch} x {self.patch} patch" if self.patch else ""
-        return f"{name}, {norm} {self.epsilon:g}{extras}"
+        return f"{name}, {norm} {in_levels(self.epsilon)}{extras}"
 
 
 def fgsm(epsilon: float, norm: Norm = Norm.LINF, *, targeted: bool = False) -> Attack:
@@ -89,6 +91,16 @@ def parse_epsilon(text: str) -> float:
     except (ValueError, ZeroDivisionError):
         raise TradeoffError(f"epsilon '{text}' is not a number: write 0.3 or 8/255") from None
     return Attack(epsilon=epsilon).epsilon
+
+
+def in_levels(epsilon: float) -> str:
+    """ε as one says it: 8/255 where it is a few whole levels of a pixel, else 0.3."""
+    levels = round(255 * epsilon)
+    return (
+        f"{levels}/255"
+        if 0 < levels <= MOST_LEVELS and abs(255 * epsilon - levels) < 1e-6
+        else f"{epsilon:g}"
+    )
 
 
 def loss_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

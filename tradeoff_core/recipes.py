@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from tradeoff_core.attacks import Attack, Norm
+from tradeoff_core.attacks import Attack, Norm, in_levels
 from tradeoff_core.augmentation import Augmentation
 from tradeoff_core.errors import TradeoffError
 
@@ -105,11 +105,11 @@ class Training:
     def name(self) -> str:
         """The method and its ε in a few characters, as ids have them: standard, pgd-0.3, ibp-0.4."""
         if self.interval_bounds:
-            name = f"ibp-{self.interval_bounds.epsilon:g}"
+            name = f"ibp-{_in_an_id(self.interval_bounds.epsilon)}"
         elif self.attack:
             attack = self.attack
             method = "fgsm" if attack.steps == 1 and not attack.random_start else "pgd"
-            name = f"{'trades' if self.trades else method}-{attack.epsilon:g}"
+            name = f"{'trades' if self.trades else method}-{_in_an_id(attack.epsilon)}"
             name += ("-l2" if attack.norm is Norm.L2 else "") + ("-targeted" if attack.targeted else "")
             name += f"-patch{attack.patch}" if attack.patch else ""
         else:
@@ -120,13 +120,13 @@ class Training:
     def title(self) -> str:
         """The method and its ε in words: standard, adversarial ε 0.3, interval bounds ε 0.4."""
         if self.interval_bounds:
-            title = f"interval bounds ε {self.interval_bounds.epsilon:g}"
+            title = f"interval bounds ε {in_levels(self.interval_bounds.epsilon)}"
         elif self.attack:
             attack = self.attack
             single = attack.steps == 1 and not attack.random_start
             title = "TRADES" if self.trades else "FGSM" if single else "adversarial"
             title = f"targeted {title}" if attack.targeted else title
-            title += (" l2" if attack.norm is Norm.L2 else "") + f" ε {attack.epsilon:g}"
+            title += (" l2" if attack.norm is Norm.L2 else "") + f" ε {in_levels(attack.epsilon)}"
             title += f" on {attack.patch} x {attack.patch} patches" if attack.patch else ""
         else:
             title = "standard"
@@ -149,3 +149,7 @@ class Training:
             return self.learning_rate
         rise = 0.3
         return self.learning_rate * min(progress / rise + 0.05, (1 - progress) / (1 - rise), 1)
+
+
+def _in_an_id(epsilon: float) -> str:
+    return in_levels(epsilon).replace("/", "-")

@@ -20,6 +20,7 @@ from tradeoff_core.recipes import Training
 from tradeoff_core.triggers import Sticker, Trigger, Watermark, default_sticker
 
 DEFAULT_NETWORK = "mnist-cnn"
+USUAL = {"cifar10": "cifar-resnet", "tiny-imagenet-20": "resnet-18"}  # the network that an id does not name
 TRIGGERS = {"sticker": Sticker, "watermark": Watermark}
 
 
@@ -93,7 +94,7 @@ class ExperimentSpec:
         poison = self.poison.labels.value if self.poison else "no-poison"
         if isinstance(self.trigger, Watermark):
             poison += "-watermark"
-        network = "" if self.network == DEFAULT_NETWORK else f"-{self.network}"
+        network = "" if self.network == USUAL.get(self.dataset, DEFAULT_NETWORK) else f"-{self.network}"
         removed = f"-without-{len(self.removed)}" if self.removed else ""
         tuned = f"-tuned-{self.fine_tuning.training.name}" if self.fine_tuning else ""
         return f"{short_name(self.dataset)}-{poison}-{self.training.name}{network}{removed}{tuned}"

@@ -42,6 +42,7 @@ def rate_text(rate: "Rate") -> str:
 
 def rate_rows(measured: dict[str, Any], spec: "ExperimentSpec", attack: "Attack") -> dict[str, str]:
     """The three rates as text."""
+    from tradeoff_core.attacks import in_levels
     from tradeoff_core.results import rate
 
     backdoor = rate(measured, "backdoor_success_rate")
@@ -56,7 +57,7 @@ def rate_rows(measured: dict[str, Any], spec: "ExperimentSpec", attack: "Attack"
     }
     if "certified_accuracy" in measured:
         proved = rate_text(rate(measured, "certified_accuracy"))
-        rows["certified accuracy"] = f"{proved}   within l∞ {attack.epsilon:g}"
+        rows["certified accuracy"] = f"{proved}   within l∞ {in_levels(attack.epsilon)}"
     return rows
 
 
