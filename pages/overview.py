@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.components import cards, loaders, pickers
 from tradeoff_core import figures, published, results
+from tradeoff_core.attacks import in_levels
 from tradeoff_core.zoo import Model
 
 
@@ -67,7 +68,7 @@ for letter, model, column in zip("AB", models, st.columns(2, gap="large"), stric
             st.markdown(title)
             cards.pictures(shown, cards.verdicts(probabilities, labels))
 st.caption(
-    f"The attack may change every pixel by {model_b.spec.evaluation.epsilon:g}, where 0 is black and 1 is white. "
+    f"The attack may change every pixel by {in_levels(model_b.spec.evaluation.epsilon)}, where 0 is black and 1 is white. "
     "Below each digit: ✓ read correctly or ✗ misread, what the network says, and how sure it is. "
     "Shown is the first test digit of each of the classes 0 to 4."
 )

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.components import cards, loaders, pickers
+from pages.components import cards, loaders, photograph, pickers
 from tradeoff_core import figures, pictures, regions, results
 from tradeoff_core.attacks import Attack, Norm, fgsm
 from tradeoff_core.datasets import to_uint8
@@ -179,6 +179,8 @@ if curves:
         f"At ε = {epsilons[middle]:g}, A keeps **{curves[0][middle].value:.0%}** and B "
         f"**{curves[1][middle].value:.0%}** of {curves[0][middle].n:,} test digits."
     )
+
+photograph.attacked()
 
 with st.expander("How it works", icon=":material/function:"):
     st.markdown(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from pages.components import cards, loaders, pickers
+from pages.components import cards, loaders, photograph, pickers
 from tradeoff_core import figures, results
 from tradeoff_core.datasets import to_tensor
 from tradeoff_core.errors import TradeoffError
@@ -171,6 +171,8 @@ if maps:
         f"Backdoor success by the place of the sticker's top left corner, measured {tried}. A reaches {best[0]:.0%} "
         f"at its best place and {away[0]:.0%} at the median one, B {best[1]:.0%} and {away[1]:.0%}."
     )
+
+photograph.stamped()
 
 with st.expander("How it works", icon=":material/function:"):
     st.markdown(

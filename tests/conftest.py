@@ -16,10 +16,12 @@ from torch import Tensor
 from tradeoff_core.attacks import Attack
 from tradeoff_core.datasets import Split, import_torchvision, load_dataset
 from tradeoff_core.errors import TradeoffError
-from tradeoff_core.experiments import ExperimentSpec, run_experiment
+from tradeoff_core.experiments import run_experiment
 from tradeoff_core.networks import Network, build, freeze
 from tradeoff_core.poisoning import Poison, PoisonLabels, poison_dataset
-from tradeoff_core.training import Training, train
+from tradeoff_core.recipes import Training
+from tradeoff_core.specs import ExperimentSpec
+from tradeoff_core.training import train
 
 threadpool_limits(1)  # numpy's threads,
 torch.set_num_threads(1)  # and torch's: the same sums in the same order everywhere, and no fight over cores

@@ -18,6 +18,7 @@ from tradeoff_core.attacks import (
     fgsm,
     fool,
     gradient_health,
+    in_levels,
     loss_gradient,
     parse_epsilon,
     perturb,
@@ -438,3 +439,21 @@ def test_epsilon_is_read(text, value):
 def test_unreadable_epsilon_is_refused(text, refused):
     with refused("epsilon"):
         parse_epsilon(text)
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "said"),
+    [
+        (8 / 255, "8/255"),
+        (25 / 255, "25/255"),
+        (0.1, "0.1"),
+        (0.2, "0.2"),
+        (0.3, "0.3"),
+        (0.0, "0"),
+        (0.001, "0.001"),
+        (2.0, "2"),
+    ],
+)
+def test_epsilon_is_said_in_levels_where_it_is_a_few_of_them(epsilon, said):
+    assert in_levels(epsilon) == said
+    assert parse_epsilon(said) == pytest.approx(epsilon, rel=1e-5)

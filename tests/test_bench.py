@@ -11,9 +11,9 @@ from tradeoff_core.attacks import Attack
 from tradeoff_core.bench import app, core, defenses
 from tradeoff_core.bench import training as trainings
 from tradeoff_core.defenses.neural_cleanse import Reversal
-from tradeoff_core.experiments import ExperimentSpec
+from tradeoff_core.recipes import Training
+from tradeoff_core.specs import ExperimentSpec
 from tradeoff_core.sweep import Job, Sweep
-from tradeoff_core.training import Training
 
 
 def test_bench_rows_know_their_limits() -> None:

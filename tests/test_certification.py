@@ -11,6 +11,7 @@ from tradeoff_core.attacks import Attack
 from tradeoff_core.certification import (
     certified,
     certified_radius,
+    has_bounds,
     image_interval,
     logit_bounds,
     margin_bounds,
@@ -19,9 +20,11 @@ from tradeoff_core.certification import (
 )
 from tradeoff_core.evaluation import fooled_by, predicted_classes
 from tradeoff_core.networks import NETWORKS, Network, build, freeze
-from tradeoff_core.training import IntervalBounds, Training, train
+from tradeoff_core.networks.residual import PreActivationUnit
+from tradeoff_core.recipes import IntervalBounds, Training
+from tradeoff_core.training import train
 
-BOUNDED = [name for name in NETWORKS if "denoising" not in name]
+BOUNDED = ["mnist-cnn", "mnist-ibp-small"]
 
 
 def toy() -> Network:
@@ -73,6 +76,45 @@ def test_11_a_convolution_and_a_pooling_worked_out_by_hand():
     interval = (torch.tensor([[[[0.0, 0.3], [0.1, 0.2]]]]), torch.tensor([[[[0.2, 0.4], [0.9, 0.3]]]]))
     lower, upper = propagate(nn.MaxPool2d(2), interval)
     assert (lower.item(), upper.item()) == pytest.approx((0.3, 0.9))
+
+
+def test_11_a_batch_norm_worked_out_by_hand(refused):
+    norm = nn.BatchNorm2d(2, eps=0.5).double().eval()
+    with torch.no_grad():
+        norm.running_mean.copy_(torch.tensor([1.0, 0.0]))
+        norm.running_var.copy_(torch.tensor([3.5, 0.5]))
+        norm.weight.copy_(torch.tensor([4.0, -3.0]))
+        norm.bias.copy_(torch.tensor([0.1, 0.2]))
+    image = torch.full((1, 2, 1, 1), 0.5, dtype=torch.float64)
+    lower, upper = propagate(norm, image_interval(image, 0.1))
+    # (x - 1) / 2 * 4 + 0.1 rises by 2 x, -3 x + 0.2 falls by 3 x
+    assert lower.flatten().tolist() == pytest.approx([-0.9 - 0.2, -1.3 - 0.3])
+    assert upper.flatten().tolist() == pytest.approx([-0.9 + 0.2, -1.3 + 0.3])
+    with refused("no interval bounds for a layer of kind BatchNorm2d"):
+        propagate(norm.train(), image_interval(image, 0.1))  # what it makes of an image depends on the others
+
+
+def test_what_has_bounds_has_them_in_every_stage_and_in_eval_mode(digits):
+    head = nn.Linear(784, 10)
+    chain = Network(
+        {"penultimate": nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1), nn.LeakyReLU())}, head
+    )
+    assert not has_bounds(chain.train())
+    assert has_bounds(freeze(chain))
+    lower, upper = logit_bounds(chain, digits[0][:5], 0.0)
+    assert torch.allclose(lower, chain(digits[0][:5]), atol=1e-5)
+    assert torch.equal(lower, upper)
+    for layer in (nn.BatchNorm2d(1, track_running_stats=False), nn.Conv2d(1, 1, 1, padding_mode="circular")):
+        assert not has_bounds(freeze(Network({"penultimate": nn.Sequential(layer)}, head)))
+    assert [name for name in NETWORKS if has_bounds(freeze(build(name, 0.1, seed=0)))] == BOUNDED
+
+
+def test_a_sum_has_no_bounds_though_each_of_its_layers_has(digits, refused):
+    unit = PreActivationUnit(1, 1, 1)
+    network = freeze(Network({"penultimate": unit}, nn.Linear(784, 10)))
+    assert not has_bounds(network)
+    with refused("no interval bounds for a layer of kind PreActivationUnit"):
+        certified(network, digits[0][:2], digits[1][:2], 0.1)
 
 
 def test_11_the_first_layer_agrees_with_an_independent_library():

@@ -12,20 +12,12 @@ from tradeoff_core import experiments
 from tradeoff_core.attacks import Attack
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.evaluation import Outcomes
-from tradeoff_core.experiments import (
-    ExperimentSpec,
-    changed,
-    measure,
-    metrics,
-    poisoned_training_set,
-    read_spec,
-    run_experiment,
-    spec_from_dict,
-    spec_to_dict,
-)
+from tradeoff_core.experiments import measure, metrics, poisoned_training_set, run_experiment
 from tradeoff_core.poisoning import Poison
 from tradeoff_core.presets import PRESETS
-from tradeoff_core.training import Progress, Training
+from tradeoff_core.recipes import Training
+from tradeoff_core.specs import ExperimentSpec, changed, read_spec, spec_from_dict, spec_to_dict
+from tradeoff_core.training import Progress
 from tradeoff_core.triggers import Sticker, Watermark
 from tradeoff_core.zoo import find_model, load_network
 
@@ -70,6 +62,19 @@ def test_a_title_says_how_many_are_removed():
     assert spec_to_dict(SPECS["removed"])["removed"] == [0, 17, 3599]
     assert spec_from_dict(changed({}, ["removed=[0, 17, 3599]"])) == SPECS["removed"]
     assert spec_from_dict({"removed": "none"}) == ExperimentSpec()
+
+
+def test_a_folder_of_pictures_is_a_data_set_of_a_run(tmp_path, monkeypatch):
+    spec = ExperimentSpec(dataset=f"{tmp_path}/my pets")
+    assert spec.title == "my-pets-clean-label-standard"
+    assert spec_from_dict(spec_to_dict(spec)) == spec
+    assert "/" not in spec.id
+    (tmp_path / "pets").mkdir()
+    monkeypatch.chdir(tmp_path)
+    document = spec_to_dict(ExperimentSpec(dataset="pets"))
+    assert document["dataset"] == "./pets"
+    (tmp_path / "pets").rmdir()
+    assert spec_from_dict(document).dataset == "./pets"
 
 
 def test_what_is_left_out_is_the_default():

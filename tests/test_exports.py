@@ -5,9 +5,9 @@ import tomllib
 import pandas as pd
 import pytest
 
-from tradeoff_core.experiments import spec_from_dict
 from tradeoff_core.exports import as_latex, as_toml
 from tradeoff_core.presets import PRESETS
+from tradeoff_core.specs import spec_from_dict
 
 
 @pytest.mark.parametrize("spec", PRESETS.values(), ids=PRESETS)

@@ -11,11 +11,11 @@ from tradeoff_core.defenses.activation_clustering import Clusters
 from tradeoff_core.defenses.detection import Detection
 from tradeoff_core.defenses.neural_cleanse import anomaly_index
 from tradeoff_core.evaluation import Rate
-from tradeoff_core.experiments import ExperimentSpec
 from tradeoff_core.poisoning import Poison
 from tradeoff_core.presets import training_at
 from tradeoff_core.published import Comparison, Published, Row
 from tradeoff_core.results import Run
+from tradeoff_core.specs import ExperimentSpec
 from tradeoff_core.triggers import Sticker
 
 

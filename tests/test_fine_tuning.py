@@ -15,21 +15,13 @@ from tradeoff_core import experiments, training
 from tradeoff_core.attacks import Attack, Norm, fgsm
 from tradeoff_core.certification import certified
 from tradeoff_core.datasets import Split, load_dataset
-from tradeoff_core.experiments import (
-    ExperimentSpec,
-    FineTuning,
-    Source,
-    changed,
-    measure,
-    poisoned_training_set,
-    run_experiment,
-    spec_from_dict,
-    spec_to_dict,
-)
+from tradeoff_core.experiments import measure, poisoned_training_set, run_experiment
 from tradeoff_core.networks import build, freeze
 from tradeoff_core.paths import RESULTS
 from tradeoff_core.presets import PRESETS
-from tradeoff_core.training import Progress, Training
+from tradeoff_core.recipes import Training
+from tradeoff_core.specs import ExperimentSpec, FineTuning, Source, changed, spec_from_dict, spec_to_dict
+from tradeoff_core.training import Progress
 from tradeoff_core.zoo import find_model, load_network
 
 SECOND = Training(Attack(epsilon=0.1, steps=1), epochs=2, batch_size=200, learning_rate=3e-3)
@@ -237,10 +229,10 @@ def test_the_second_training_sees_the_images_it_names(source, tiny_spec, tmp_pat
     run_experiment(spec, tmp_path / "run")
     (images, labels, first, seed), (tuned_images, tuned_labels, tuned, tuned_seed) = calls
     poisoned, held_out = poisoned_training_set(spec).data, load_dataset(spec.dataset, Split.VALIDATION)
-    assert torch.equal(images, poisoned.tensors()[0])
-    expected = (held_out if source is Source.HELD_OUT else poisoned).tensors()
-    assert torch.equal(tuned_images, expected[0])
-    assert torch.equal(tuned_labels, expected[1])
+    assert np.array_equal(images, poisoned.images)
+    expected = held_out if source is Source.HELD_OUT else poisoned
+    assert np.array_equal(tuned_images, expected.images)
+    assert torch.equal(tuned_labels, expected.tensors()[1])
     assert (first, tuned) == (spec.training, SECOND)
     assert len({seed, tuned_seed}) == 2
     assert torch.equal(labels, poisoned.tensors()[1])

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tradeoff_core import attacks
 from tradeoff_core.attacks import Attack, Norm, fgsm, fool, patches, perturb, perturb_at
 from tradeoff_core.evaluation import evaluate, fooled_by, predicted_classes
-from tradeoff_core.training import Training
+from tradeoff_core.recipes import Training
 from tradeoff_core.triggers import Sticker
 
 SIDE = 5

@@ -18,11 +18,24 @@ def test_every_row_of_the_tables_starts_from_a_preset_unchanged_but_for_its_seed
     assert all(job.spec.as_trained in as_trained for job in jobs)
 
 
-@pytest.mark.parametrize(
-    "name", set(PRESETS) - {"paper", "doubled-standard", "doubled-adversarial", "ibp", "ibp-standard"}
-)
-def test_others_are_at_half_width(name):
-    assert PRESETS[name].width == 0.5
+FULL_WIDTH = {"paper", "doubled-standard", "doubled-adversarial", "ibp", "ibp-standard"}
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if name not in FULL_WIDTH])
+def test_others_for_digits_are_at_half_width_and_photographs_at_the_papers(name):
+    spec = PRESETS[name]
+    assert spec.width == (0.5 if spec.dataset == "mnist-5k" else 1)
+
+
+def test_photographs_are_trained_at_the_papers_epsilon_with_its_sticker():
+    spec = PRESETS["cifar10-paper"]
+    assert (spec.network, spec.training.attack.steps) == ("cifar-resnet", 5)
+    assert str(spec.training.attack) == "PGD-5, l∞ 8/255"
+    assert spec.training.attack.step == pytest.approx(2 / 255)
+    rows, columns = spec.poison.trigger.footprint(32, 32).nonzero()
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (27, 29, 27, 29)
+    assert PRESETS["cifar10-adversarial"].training.attack.steps == 1
+    assert PRESETS["tiny-imagenet-adversarial"].network == "resnet-18"
 
 
 def test_what_each_condition_trains():

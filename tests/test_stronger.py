@@ -19,9 +19,10 @@ from tradeoff_core.attacks import Attack, Norm
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.evaluation import fooled_by, predicted_classes
 from tradeoff_core.networks import Network, freeze
+from tradeoff_core.recipes import Training
 from tradeoff_core.stronger import Withstood, autoattack, really_fooled, subset, warnings, withstood
 from tradeoff_core.tools import stronger as tool
-from tradeoff_core.training import Training, train
+from tradeoff_core.training import train
 
 STEPS, QUERIES = 10, 60
 MASKED = "gradients (are|may be) masked"

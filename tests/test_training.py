@@ -4,12 +4,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from tradeoff_core import training
 from tradeoff_core.attacks import Attack, Norm, fgsm
+from tradeoff_core.augmentation import Augmentation
+from tradeoff_core.datasets import to_uint8
 from tradeoff_core.evaluation import fooled_by, predicted_classes
 from tradeoff_core.networks import build
-from tradeoff_core.training import IntervalBounds, Progress, Schedule, Training, train
+from tradeoff_core.recipes import IntervalBounds, Schedule, Training
+from tradeoff_core.training import Progress, train
 
 RECIPE = Training(Attack(epsilon=0.1, steps=2), epochs=3, batch_size=25, learning_rate=3e-3, ramp_epochs=3)
 
@@ -41,6 +45,9 @@ METHODS = {
     "trades": replace(RECIPE, trades=6.0),
     "interval bounds": replace(
         RECIPE, attack=None, interval_bounds=IntervalBounds(0.1, warm_up_epochs=1, ramp_epochs=2)
+    ),
+    "SGD, augmented": replace(
+        RECIPE, momentum=0.9, weight_decay=1e-3, augmentation=Augmentation(), learning_rate=0.1
     ),
 }
 
@@ -379,3 +386,61 @@ def test_cross_lipschitz_regularises_a_quarter_of_each_batch(digits, monkeypatch
     monkeypatch.setattr(training, "cross_lipschitz", note)
     run(replace(METHODS["lipschitz"], epochs=1, batch_size=60), digits)  # batches of 60, 60, 60 and 20
     assert seen == [15, 15, 15, 5]
+
+
+def test_images_as_they_are_stored_train_like_tensors(digits):
+    images, labels = digits
+    one, other = (build("mnist-cnn", 0.1, seed=0) for _ in range(2))
+    validation = (images[:5], labels[:5])
+    train(one, images, labels, replace(RECIPE, epochs=1), 0, validation=validation)
+    train(other, to_uint8(images), labels, replace(RECIPE, epochs=1), 0, validation=validation)
+    assert same_weights(one, other)
+
+
+def test_a_step_of_sgd_decays_weights_and_spares_biases_and_batch_norm(digits):
+    """One batch is one step from a fresh momentum: p - rate (gradient + decay p)."""
+    images, labels = digits[0][:20], digits[1][:20]
+    network = build("mnist-cnn-denoising", 0.1, seed=0)
+    before = {name: value.detach().clone() for name, value in network.named_parameters()}
+    network.train()
+    functional.cross_entropy(network(images), labels).backward()
+    gradients = {name: value.grad.clone() for name, value in network.named_parameters()}
+    recipe = Training(
+        epochs=1, batch_size=20, learning_rate=0.1, schedule="constant", momentum=0.9, weight_decay=0.5
+    )
+    network = build("mnist-cnn-denoising", 0.1, seed=0)
+    train(network, images, labels, recipe, 0, validation=(images[:5], labels[:5]))
+    for name, value in network.named_parameters():
+        decay = 0.5 if value.dim() > 1 else 0
+        expected = before[name] - 0.1 * (gradients[name] + decay * before[name])
+        assert torch.allclose(value, expected, atol=1e-5), name
+
+
+def test_adversarial_examples_are_made_of_augmented_images(digits, monkeypatch):
+    images, labels = digits
+    seen = []
+
+    def watched(_, images, *__):
+        seen.append(images)
+        return images
+
+    monkeypatch.setattr(training, "perturb", watched)
+    recipe = replace(RECIPE, epochs=1, batch_size=200, augmentation=Augmentation(padding=28, flip=False))
+    network = build("mnist-cnn", 0.1, seed=0)
+    train(network, torch.ones_like(images), labels, recipe, 0, validation=(images[:5], labels[:5]))
+    assert (
+        0.2 < seen[0].mean() < 0.35
+    )  # a window moved by up to its own size covers a quarter of it on average
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"momentum": 1.0}, "momentum 1 is out of range: from 0, below 1"),
+        ({"weight_decay": 0.0}, "weight_decay 0 is out of range"),
+        ({"weight_decay": math.inf}, "weight_decay inf is out of range"),
+    ],
+)
+def test_an_optimiser_that_cannot_be_is_refused(change, said, refused):
+    with refused(said):
+        replace(RECIPE, **change)

@@ -14,7 +14,7 @@ from contextlib import redirect_stdout
 from typing import NoReturn
 
 from tradeoff_core.commands import bench, cleanse, detect, download, evaluate, models, sweep, train
-from tradeoff_core.commands.output import say, without_nan
+from tradeoff_core.commands.output import first_process, say, without_nan
 from tradeoff_core.errors import TradeoffError
 
 COMMANDS = {
@@ -37,8 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         build_parser().parse_args(arguments, options)
         with redirect_stdout(sys.stderr):  # whatever a library prints, stdout carries the answer only
             document, text = options.run(options)
-        print(json.dumps(without_nan(document), indent=1, allow_nan=False) if options.json else text)
-        sys.stdout.flush()
+        if first_process():
+            print(json.dumps(without_nan(document), indent=1, allow_nan=False) if options.json else text)
+            sys.stdout.flush()
     except TradeoffError as error:
         say(f"error: {error}")
         return 2

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 
 from tradeoff_core.errors import TradeoffError
 
+MOST_LEVELS = 25  # of a pixel's 255, up to which ε is said in them
+
 
 class Norm(StrEnum):
     """How the size of a perturbation is measured."""
@@ -70,7 +72,7 @@ class Attack:
             f", {self.restarts} restarts" if self.restarts > 1 else ""
         )
         extras += f", on a {self.patch} x {self.patch} patch" if self.patch else ""
-        return f"{name}, {norm} {self.epsilon:g}{extras}"
+        return f"{name}, {norm} {in_levels(self.epsilon)}{extras}"
 
 
 def fgsm(epsilon: float, norm: Norm = Norm.LINF, *, targeted: bool = False) -> Attack:
@@ -89,6 +91,16 @@ def parse_epsilon(text: str) -> float:
     except (ValueError, ZeroDivisionError):
         raise TradeoffError(f"epsilon '{text}' is not a number: write 0.3 or 8/255") from None
     return Attack(epsilon=epsilon).epsilon
+
+
+def in_levels(epsilon: float) -> str:
+    """ε as one says it: 8/255 where it is a few whole levels of a pixel, else 0.3."""
+    levels = round(255 * epsilon)
+    return (
+        f"{levels}/255"
+        if 0 < levels <= MOST_LEVELS and abs(255 * epsilon - levels) < 1e-6
+        else f"{epsilon:g}"
+    )
 
 
 def loss_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -214,7 +226,9 @@ def perturb_at(
     if attack.patch is not None:
         raise TradeoffError("a patch is not attacked at many epsilons at once: leave the patch out")
     every, aims = images.repeat(len(epsilons), 1, 1, 1), labels.repeat(len(epsilons))  # (E N, C, H, W)
-    scale = (torch.tensor(epsilons) / attack.epsilon).repeat_interleave(len(images)).view(-1, 1, 1, 1)
+    scale = (
+        (torch.tensor(epsilons).to(images) / attack.epsilon).repeat_interleave(len(images)).view(-1, 1, 1, 1)
+    )
     adversarial = every
     if attack.random_start:
         noise = unit_noise(images, attack.norm, generator).repeat(len(epsilons), 1, 1, 1)
@@ -251,7 +265,9 @@ def fool(
         return fooled, adversarial
     for _ in range(attack.restarts):
         start, patch = _start(images, attack, generator)
-        active = (~fooled).nonzero().squeeze(1) if drop_fooled else torch.arange(len(images))
+        active = (
+            (~fooled).nonzero().squeeze(1) if drop_fooled else torch.arange(len(images), device=images.device)
+        )
         current = start[active]
         for iteration in range(attack.steps + 1):
             if len(active) == 0:

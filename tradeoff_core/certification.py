@@ -43,6 +43,9 @@ def propagate(module: nn.Module, interval: Interval) -> Interval:
     elif isinstance(module, nn.Conv2d) and module.padding_mode == "zeros":
         middle = module(middle)
         radius = module._conv_forward(radius, module.weight.abs(), None)
+    elif isinstance(module, nn.BatchNorm2d) and _is_fixed(module):
+        scale = module.weight.abs() / (module.running_var + module.eps).sqrt()  # type: ignore[operator, union-attr]
+        middle, radius = module(middle), radius * scale.view(-1, 1, 1)
     else:
         raise TradeoffError(f"no interval bounds for a layer of kind {type(module).__name__}")
     upper = middle + radius
@@ -77,12 +80,23 @@ def _penultimate(network: Network, images: Tensor, epsilon: Epsilon) -> Interval
 
 
 def has_bounds(network: Network) -> bool:
-    """Whether every layer of the network has interval bounds."""
-    kinds = (*MONOTONE, nn.Linear, nn.Conv2d)
-    leaves = [part for part in network.modules() if not any(part.children())]
-    return all(
-        isinstance(part, kinds) and getattr(part, "padding_mode", "zeros") == "zeros" for part in leaves
-    )
+    """Whether every layer of the network has interval bounds; batch norm has them in eval mode only."""
+    return all(_has_bounds(stage) for stage in network.stages.values())
+
+
+def _has_bounds(module: nn.Module) -> bool:
+    if isinstance(module, nn.Sequential):
+        return all(_has_bounds(part) for part in module)
+    if isinstance(module, nn.Conv2d):
+        return module.padding_mode == "zeros"
+    if isinstance(module, nn.BatchNorm2d):
+        return _is_fixed(module)
+    return isinstance(module, (*MONOTONE, nn.Linear))
+
+
+def _is_fixed(norm: nn.BatchNorm2d) -> bool:
+    """Whether a batch norm scales and shifts by what it has learned, not by what it is given."""
+    return not norm.training and norm.running_var is not None and norm.affine
 
 
 def certified(network: Network, images: Tensor, labels: Tensor, epsilon: Epsilon) -> Tensor:

@@ -4,9 +4,12 @@ clean accuracy: share of clean test images predicted as their label.
 adversarial accuracy: share predicted as their label clean and at every iterate of the named attack.
 backdoor success rate: among images that the network does not already predict as the target class, the
 share that it does once the trigger is on (Weng et al. 2020).
+
+Images come as float32 (N, C, H, W) in [0, 1], or as stored, uint8 (N, H, W, C): a large set is then never held
+as floats.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import sqrt
@@ -17,10 +20,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tradeoff_core.attacks import Attack, fool
+from tradeoff_core.datasets import to_tensor
+from tradeoff_core.devices import device_of
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.triggers import Sticker, Trigger
 
 BATCH = 250
+Images = Tensor | NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +101,33 @@ def _rate(hits: NDArray[np.bool_]) -> Rate:
     return Rate(int(hits.sum()), len(hits))
 
 
-def predict(network: nn.Module, images: Tensor) -> Tensor:
-    """Probabilities (N, classes) of images (N, C, H, W) in [0, 1]."""
-    with torch.inference_mode():
-        return torch.cat([network(batch).softmax(1) for batch in torch.split(images, BATCH)])
+def in_batches(images: Images) -> Iterator[Tensor]:
+    """The images as a network takes them, float32 (n, C, H, W) in [0, 1], at most BATCH at once."""
+    for start in range(0, max(len(images), 1), BATCH):
+        batch = images[start : start + BATCH]
+        yield batch if isinstance(batch, Tensor) else to_tensor(batch)
 
 
-def predicted_classes(network: nn.Module, images: Tensor) -> NDArray[np.int64]:
-    """The most probable class (N,) of each image."""
+def predict(network: nn.Module, images: Images) -> Tensor:
+    """Probabilities (N, classes) of images."""
+    device = device_of(network)
     with torch.inference_mode():
-        classes = torch.cat([network(batch).argmax(1) for batch in torch.split(images, BATCH)])
-    return classes.numpy()
+        return torch.cat([network(batch.to(device)).softmax(1).cpu() for batch in in_batches(images)])
+
+
+def predicted_classes(
+    network: nn.Module, images: Images, trigger: Trigger | None = None
+) -> NDArray[np.int64]:
+    """The most probable class (N,) of each image, stamped if there is a trigger."""
+    device = device_of(network)
+    with torch.inference_mode():
+        stamped = (batch if trigger is None else trigger.apply(batch) for batch in in_batches(images))
+        return torch.cat([network(batch.to(device)).argmax(1).cpu() for batch in stamped]).numpy()
 
 
 def fooled_by(
     network: nn.Module,
-    images: Tensor,
+    images: Images,
     labels: Tensor,
     attack: Attack,
     seed: int = 0,
@@ -125,9 +142,10 @@ def fooled_by(
     """
     if len(images) == 0:
         raise TradeoffError("there is no image to attack")
-    fooled = []
-    batches = list(zip(torch.split(images, BATCH), torch.split(labels, BATCH), strict=True))
+    fooled, device, count = [], device_of(network), -(-len(images) // BATCH)
+    batches = zip(in_batches(images), torch.split(labels, BATCH), strict=True)
     for number, (batch, batch_labels) in enumerate(batches):
+        batch, batch_labels = batch.to(device), batch_labels.to(device)
         generator = torch.Generator().manual_seed(1_000_003 * seed + number)
         aims, truth = batch_labels, None
         if aim is not None:
@@ -138,8 +156,8 @@ def fooled_by(
             aims, truth = (batch_labels + 1) % classes, batch_labels
         fooled.append(fool(network, batch, aims, attack, generator, truth=truth)[0])
         if progress:
-            progress((number + 1) / len(batches))
-    result: NDArray[np.bool_] = torch.cat(fooled).numpy()
+            progress((number + 1) / count)
+    result: NDArray[np.bool_] = torch.cat(fooled).cpu().numpy()
     return result
 
 
@@ -173,18 +191,18 @@ def fooled_at(
 
 def evaluate(
     network: nn.Module,
-    images: Tensor,
+    images: Images,
     labels: Tensor,
     trigger: Trigger,
     attack: Attack,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> Outcomes:
-    """Clean, triggered and attacked outcome of every example of images (N, C, H, W) in [0, 1]."""
+    """Clean, triggered and attacked outcome of every example."""
     return Outcomes(
         labels.numpy(),
         predicted_classes(network, images),
-        predicted_classes(network, trigger.apply(images)),
+        predicted_classes(network, images, trigger),
         fooled_by(network, images, labels, attack, seed, progress),
     )
 

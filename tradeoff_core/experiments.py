@@ -7,251 +7,37 @@ result.json beside model.safetensors and card.json, the same two files that a mo
 import copy
 import hashlib
 import json
-import os
 import platform
 import time
-import tomllib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from enum import StrEnum
+from dataclasses import asdict, replace
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from tradeoff_core import networks
+from tradeoff_core import distributed, networks
 from tradeoff_core.attacks import Attack, Norm
 from tradeoff_core.certification import certified, has_bounds
-from tradeoff_core.datasets import DATASETS, ImageDataset, Split, load_dataset
+from tradeoff_core.datasets import ImageDataset, Split, load_dataset
+from tradeoff_core.devices import best_device, described, device_of
 from tradeoff_core.errors import TradeoffError
-from tradeoff_core.evaluation import BATCH, Outcomes, evaluate
+from tradeoff_core.evaluation import BATCH, Images, Outcomes, evaluate, in_batches
 from tradeoff_core.networks import Network
 from tradeoff_core.paths import write_atomically
-from tradeoff_core.poisoning import Poison, PoisonedDataset, poison_dataset
-from tradeoff_core.training import Progress, Training, train
-from tradeoff_core.triggers import Sticker, Trigger, Watermark
+from tradeoff_core.poisoning import PoisonedDataset, poison_dataset
+from tradeoff_core.recipes import Training
+from tradeoff_core.specs import ExperimentSpec, Source, spec_to_dict
+from tradeoff_core.training import Progress, train
 
 SCHEMA_VERSION = 1
 FINE_TUNING_SEED = (
     500_000  # added to a run's seed, so that fine-tuning does not draw the first training's numbers
 )
 VALIDATION_IMAGES = 200  # of the validation split, looked at after every epoch
-DEFAULT_NETWORK = "mnist-cnn"
-TRIGGERS = {"sticker": Sticker, "watermark": Watermark}
-
-
-class Source(StrEnum):
-    """What a network is fine-tuned on: its own training images, poison included, or clean ones it never saw."""
-
-    TRAINING = "training"
-    HELD_OUT = "held-out"
-
-
-@dataclass(frozen=True, slots=True)
-class FineTuning:
-    """A second training that goes on from the first one's weights; the held-out images are the validation split."""
-
-    training: Training = field(default_factory=Training)
-    images: Source = Source.HELD_OUT
-
-    def __post_init__(self) -> None:
-        try:
-            object.__setattr__(self, "images", Source(self.images))
-        except ValueError:
-            raise TradeoffError(f"images '{self.images}' is unknown: choose {' or '.join(Source)}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class ExperimentSpec:
-    """Everything that decides a run. `poison=None` is no poison; `evaluation` is the measuring attack.
-
-    `removed` names the training examples that are left out after poisoning, as a defense flags them.
-    `second_evaluation` is another attack to measure with, as a paper's table has it.
-    """
-
-    dataset: str = "mnist-5k"
-    network: str = DEFAULT_NETWORK
-    width: float = 1.0
-    poison: Poison | None = field(default_factory=Poison)
-    training: Training = field(default_factory=Training)
-    evaluation: Attack = field(default_factory=Attack)
-    seed: int = 0
-    removed: tuple[int, ...] | None = None
-    fine_tuning: FineTuning | None = None
-    second_evaluation: Attack | None = None
-
-    def __post_init__(self) -> None:
-        for name, registry in (("dataset", DATASETS), ("network", networks.NETWORKS)):
-            if getattr(self, name) not in registry:
-                raise TradeoffError(f"unknown {name} '{getattr(self, name)}': choose {', '.join(registry)}")
-        object.__setattr__(self, "width", float(self.width))
-        if not 0 < self.width <= 4:
-            raise TradeoffError(f"width {self.width:g} is out of range: choose above 0 and at most 4")
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**31:
-            raise TradeoffError(f"seed {self.seed} is out of range: a whole number from 0")
-        if self.removed is not None and (
-            len(set(self.removed)) < len(self.removed) or min(self.removed, default=-1) < 0
-        ):
-            raise TradeoffError("removed must name at least one training example, each once, counted from 0")
-
-    @property
-    def id(self) -> str:
-        """A name that tells the main choices, and a hash of all of them."""
-        return f"{self.title}-seed{self.seed}-{digest(spec_to_dict(self))[:8]}"
-
-    @property
-    def title(self) -> str:
-        """Data set, poison and training, as the zoo names its models; the trigger is a sticker unless named."""
-        poison = self.poison.labels.value if self.poison else "no-poison"
-        if isinstance(self.trigger, Watermark):
-            poison += "-watermark"
-        network = "" if self.network == DEFAULT_NETWORK else f"-{self.network}"
-        removed = f"-without-{len(self.removed)}" if self.removed else ""
-        tuned = f"-tuned-{self.fine_tuning.training.name}" if self.fine_tuning else ""
-        return f"{self.dataset}-{poison}-{self.training.name}{network}{removed}{tuned}"
-
-    @property
-    def epochs(self) -> int:
-        """How many epochs it trains, fine-tuning included."""
-        return self.training.epochs + (self.fine_tuning.training.epochs if self.fine_tuning else 0)
-
-    @property
-    def as_trained(self) -> "ExperimentSpec":
-        """The spec without what it is measured with: equal for runs that end with the same weights."""
-        return replace(self, evaluation=Attack(), second_evaluation=None)
-
-    @property
-    def training_in_words(self) -> str:
-        """How it was trained: the method, its ε, what is special in the network, and fine-tuning."""
-        words = self.training.title + (" with denoising" if "denoising" in self.network else "")
-        return f"{words}, tuned: {self.fine_tuning.training.title}" if self.fine_tuning else words
-
-    @property
-    def trigger(self) -> Trigger:
-        """What backdoor success is measured with; the default sticker where there is no poison."""
-        return self.poison.trigger if self.poison else Sticker()
-
-    @property
-    def target_class(self) -> int:
-        """The class that backdoor success counts; the paper's class 7 where there is no poison."""
-        return self.poison.target_class if self.poison else Poison().target_class
-
-
-def digest(value: object) -> str:
-    """The sha256 of a value's canonical JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def spec_to_dict(spec: ExperimentSpec) -> dict[str, Any]:
-    """The spec as JSON and TOML know it; what is None is left out, save `poison = "none"`."""
-    document: dict[str, Any] = _without_none(asdict(spec))
-    if spec.poison is None:
-        document["poison"] = "none"
-    else:
-        kind = "sticker" if isinstance(spec.poison.trigger, Sticker) else "watermark"
-        document["poison"]["trigger"] = {"kind": kind} | document["poison"]["trigger"]
-    if spec.removed is not None:
-        document["removed"] = list(spec.removed)
-    return document
-
-
-def _without_none(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_none(entry) for key, entry in value.items() if entry is not None}
-    return value
-
-
-def spec_from_dict(document: dict[str, Any]) -> ExperimentSpec:
-    """The spec of a JSON or TOML document. Raises TradeoffError that names what is wrong in it."""
-    spec: ExperimentSpec = _build(ExperimentSpec, document, "")
-    return spec
-
-
-def _build(kind: Any, value: Any, place: str) -> Any:
-    """`value` as an instance of the annotation `kind`; `place` names it in errors."""
-    if get_origin(kind) in (UnionType, Union):
-        options = [option for option in get_args(kind) if option is not type(None)]
-        if value is None or value == "none":
-            if len(options) == len(get_args(kind)):
-                raise TradeoffError(f"{place} cannot be left out")
-            return None
-        if len(options) > 1:  # the two triggers
-            value = dict(value) if isinstance(value, dict) else {"kind": value}
-            name = value.pop("kind", "sticker")
-            if not isinstance(name, str) or name not in TRIGGERS:
-                raise TradeoffError(f"{place}.kind '{name}' is unknown: choose {' or '.join(TRIGGERS)}")
-            options = [TRIGGERS[name]]
-        return _build(options[0], value, place)
-    if is_dataclass(kind):
-        if not isinstance(value, dict):
-            raise TradeoffError(f"{place} must be a table of fields, not '{value}'")
-        known = {entry.name: entry for entry in fields(kind)}
-        for name in value:
-            if name not in known:
-                raise TradeoffError(
-                    f"unknown field '{place + '.' if place else ''}{name}': choose one of {', '.join(known)}"
-                )
-        assert isinstance(kind, type)
-        return kind(
-            **{
-                name: _build(known[name].type, entry, f"{place}.{name}".lstrip("."))
-                for name, entry in value.items()
-            }
-        )
-    if get_origin(kind) is tuple:
-        if not isinstance(value, list | tuple):
-            raise TradeoffError(f"{place} must be a list, not '{value}'")
-        return tuple(_build(get_args(kind)[0], entry, place) for entry in value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind in (int, float, str, bool) and type(value) is not kind:
-        raise TradeoffError(f"{place} must be {kind.__name__}, not '{value}'")
-    return value
-
-
-def read_spec(path: Path) -> dict[str, Any]:
-    """A spec file, TOML or JSON, as a document. Raises TradeoffError if it cannot be read."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        document = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except OSError:
-        raise TradeoffError(f"there is no readable spec file '{path}'") from None
-    except ValueError as error:  # both decoders' errors are ValueErrors
-        raise TradeoffError(f"{path.name} is not a valid spec: {error}") from None
-    if not isinstance(document, dict):
-        raise TradeoffError(f"{path.name} is not a valid spec: it must be a table of fields")
-    return document
-
-
-def changed(document: dict[str, Any], settings: list[str]) -> dict[str, Any]:
-    """The document with each `key=value` put in its place; keys are dotted: `training.attack.epsilon=0.2`.
-
-    Another `kind` of trigger starts from that kind's defaults.
-    """
-    document = copy.deepcopy(document)
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals or not key:
-            raise TradeoffError(f"'{setting}' is no setting: write key=value, as training.epochs=30")
-        try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            value = text
-        table = document
-        *path, last = key.split(".")
-        for name in path:
-            if not isinstance(table.get(name), dict):
-                kind = table.get(name)
-                table[name] = {"kind": kind} if kind in TRIGGERS else {}
-            table = table[name]
-        if last == "kind" and table.get("kind") != value:
-            table.clear()
-        table[last] = value
-    return document
 
 
 def poisoned_training_set(spec: ExperimentSpec) -> PoisonedDataset:
@@ -264,6 +50,20 @@ def poisoned_training_set(spec: ExperimentSpec) -> PoisonedDataset:
     return poisoned.without(spec.removed) if spec.removed else poisoned
 
 
+def check_fit(network: Network, data: ImageDataset) -> None:
+    """Raise TradeoffError if the network cannot take the images of a data set."""
+    if network.image_shape == data.image_shape:
+        return
+    try:
+        with torch.inference_mode():
+            copy.deepcopy(network).eval()(torch.zeros(1, *data.image_shape, device=device_of(network)))
+    except RuntimeError:
+        made, given = (" x ".join(map(str, shape)) for shape in (network.image_shape, data.image_shape))
+        raise TradeoffError(
+            f"the network is made for images of {made} (channels, height, width), not for those of {data.name}, {given}"
+        ) from None
+
+
 def certifiable(network: Network, attack: Attack) -> bool:
     """Whether interval bounds can certify images of this network against this attack."""
     return attack.norm is Norm.LINF and attack.patch is None and has_bounds(network)
@@ -271,14 +71,14 @@ def certifiable(network: Network, attack: Attack) -> bool:
 
 def measure(
     network: Network,
-    images: Tensor,
+    images: Images,
     labels: Tensor,
     spec: ExperimentSpec,
     attack: Attack,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
-    """The metrics of a network on images (N, C, H, W) in [0, 1], with the certified accuracy where there is one.
+    """The metrics of a network on images as `evaluate` takes them, with the certified accuracy where there is one.
 
     That is the share of images that no perturbation within the attack's ε in l-inf can turn from their label; it
     is left out for another norm, for a patch, and for a network with a layer that has no interval bounds.
@@ -286,9 +86,10 @@ def measure(
     outcomes = evaluate(network, images, labels, spec.trigger, attack, seed, progress)
     measured = metrics(outcomes, spec, attack)
     if certifiable(network, attack):
+        device = device_of(network)
         proved = [
-            certified(network, *batch, attack.epsilon)
-            for batch in zip(torch.split(images, BATCH), torch.split(labels, BATCH), strict=True)
+            certified(network, batch.to(device), batch_labels.to(device), attack.epsilon)
+            for batch, batch_labels in zip(in_batches(images), torch.split(labels, BATCH), strict=True)
         ]
         measured["certified_accuracy"] = int(torch.cat(proved).sum()) / len(images)
     return measured
@@ -331,16 +132,32 @@ def run_experiment(
     if (folder / "result.json").exists():
         return _read_json(folder / "result.json")
     poisoned = poisoned_training_set(spec)
-    network = networks.build(spec.network, spec.width, spec.seed)
-    _write_json(folder / "spec.json", document)
+    network = networks.build(spec.network, spec.width, spec.seed, len(poisoned.data.classes)).to(
+        best_device()
+    )
+    check_fit(network, poisoned.data)
+    distributed.first_does(lambda: _write_json(folder / "spec.json", document))
     history = _train_all(network, spec, poisoned, folder, progress)
+    distributed.first_does(lambda: _finish(network, spec, poisoned, folder, history))
+    return _read_json(folder / "result.json")
+
+
+def _finish(
+    network: Network, spec: ExperimentSpec, poisoned: PoisonedDataset, folder: Path, history: list[Progress]
+) -> None:
+    """Measure a trained network, and store weights, card and result."""
+    document = spec_to_dict(spec)
     started = time.perf_counter()
-    networks.freeze(network.half().float())  # measured as shipped: float16 weights
-    test = load_dataset(spec.dataset, Split.TEST).tensors()
-    measured = {"metrics": measure(network, *test, spec, spec.evaluation)}
+    networks.freeze(network.half().float())
+    data, shipped = (
+        load_dataset(spec.dataset, Split.TEST),
+        networks.fold(network),
+    )  # float16 weights, as loaded
+    test = data.images, data.targets
+    measured = {"metrics": measure(shipped, *test, spec, spec.evaluation)}
     if spec.second_evaluation:
-        measured["second_metrics"] = measure(network, *test, spec, spec.second_evaluation)
-    weights = save({name: value.half().contiguous() for name, value in network.state_dict().items()})
+        measured["second_metrics"] = measure(shipped, *test, spec, spec.second_evaluation)
+    weights = save({name: value.half().cpu().contiguous() for name, value in network.state_dict().items()})
     write_atomically(folder / "model.safetensors", weights)
     overfitted = [entry.epoch for entry in history if entry.catastrophic_overfitting]
     training_seconds = sum(entry.seconds for entry in history)  # of all the processes that it took
@@ -349,13 +166,15 @@ def run_experiment(
         "id": folder.resolve().name,
         "spec": document,
         "seed": spec.seed,
+        "classes": list(data.classes),
         "poison_rate_class": poisoned.poison_rate_class,
         "poison_rate_dataset": poisoned.poison_rate_dataset,
         **measured,
         "sha256": hashlib.sha256(weights).hexdigest(),
         "bytes": len(weights),
         "training_seconds": round(training_seconds, 1),
-        "hardware": f"{platform.machine()} CPU, {torch.get_num_threads()} of {os.cpu_count()} threads",
+        "hardware": f"{platform.machine()} {described(device_of(network))}"
+        + (f", {distributed.size()} processes" if distributed.size() > 1 else ""),
         "versions": {
             "torch": torch.__version__,
             "numpy": np.__version__,
@@ -374,7 +193,6 @@ def run_experiment(
     _write_json(folder / "result.json", result)
     for checkpoint in folder.glob("checkpoint*.safetensors"):
         checkpoint.unlink()
-    return result
 
 
 def _train_all(
@@ -391,14 +209,22 @@ def _train_all(
     def stage(training: Training, data: ImageDataset, seed: int, name: str, before: int) -> list[Progress]:
         def note(entry: Progress) -> None:
             entry = replace(entry, epoch=before + entry.epoch, epochs=spec.epochs)
-            with (folder / "progress.jsonl").open("a", encoding="utf-8") as log:
-                log.write(json.dumps(asdict(entry)) + "\n")
+            if distributed.rank() == 0:
+                with (folder / "progress.jsonl").open("a", encoding="utf-8") as log:
+                    log.write(json.dumps(asdict(entry)) + "\n")
             if progress:
                 progress(entry)
 
         path = folder / name
         return train(
-            network, *data.tensors(), training, seed, validation=validation, progress=note, checkpoint=path
+            network,
+            data.images,
+            data.targets,
+            training,
+            seed,
+            validation=validation,
+            progress=note,
+            checkpoint=path,
         )
 
     history = stage(spec.training, poisoned.data, spec.seed, "checkpoint.safetensors", 0)

@@ -3,7 +3,7 @@
 import pandas as pd
 import tomli_w
 
-from tradeoff_core.experiments import ExperimentSpec, spec_to_dict
+from tradeoff_core.specs import ExperimentSpec, spec_to_dict
 
 IN_LATEX = {
     "l∞": r"$\ell_\infty$",

@@ -7,11 +7,17 @@ ASSETS = Path(__file__).resolve().parent.parent / "assets"
 MODELS = ASSETS / "models"
 RESULTS = ASSETS / "results"
 STICKERS = ASSETS / "stickers"
+SAMPLES = ASSETS / "data" / "samples"
 
 
 def data_folder() -> Path:
     """The folder of the full data sets: `TRADEOFF_DATA`, by default `data/` in the working folder."""
     return Path(os.environ.get("TRADEOFF_DATA", "data"))
+
+
+def cache_folder() -> Path:
+    """Where decoded pictures are kept: `.cache/` beside the full data sets."""
+    return data_folder() / ".cache"
 
 
 def write_atomically(path: Path, content: bytes) -> None:

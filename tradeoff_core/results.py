@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from tradeoff_core.datasets import UNREADABLE
 from tradeoff_core.defenses.neural_cleanse import Triggers
 from tradeoff_core.evaluation import Rate
-from tradeoff_core.experiments import ExperimentSpec, spec_from_dict
 from tradeoff_core.paths import RESULTS, write_atomically
+from tradeoff_core.specs import ExperimentSpec, spec_from_dict
 
 EPSILONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)  # of the shipped accuracies
 

@@ -25,17 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from tradeoff_core.errors import TradeoffError
-from tradeoff_core.experiments import (
-    ExperimentSpec,
-    Source,
-    changed,
-    run_experiment,
-    spec_from_dict,
-    spec_to_dict,
-)
+from tradeoff_core.experiments import run_experiment
 from tradeoff_core.paths import write_atomically
 from tradeoff_core.presets import PRESETS
-from tradeoff_core.training import Progress, Training
+from tradeoff_core.recipes import Training
+from tradeoff_core.specs import ExperimentSpec, Source, changed, spec_from_dict, spec_to_dict
+from tradeoff_core.training import Progress
 
 FIELDS = ("name", "preset", "set", "vary")
 HELD_OUT_SHARE = 1 / 9  # of the training images that a data set holds out, roughly

@@ -7,164 +7,36 @@ step with a random start is the fast adversarial training of Wong, Rice, Kolter 
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tradeoff_core.attacks import Attack, Norm, fool, perturb
+from tradeoff_core import distributed
+from tradeoff_core.attacks import Attack, fool, perturb
 from tradeoff_core.certification import worst_logits
+from tradeoff_core.datasets import to_tensor
+from tradeoff_core.devices import device_of
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.networks import Network
 from tradeoff_core.objectives import cross_lipschitz, perturb_for_trades, trades
 from tradeoff_core.paths import write_atomically
+from tradeoff_core.recipes import Training
 
 LIPSCHITZ_ONE_IN = (
     4  # of a batch's images are regularised: the same in expectation, a quarter of its double passes
 )
+MOST_BYTES_ON_A_GPU = 8_000_000_000  # of a training set: CIFAR-10 is 0.15
+KEPT = {torch.optim.Adam: ("step", "exp_avg", "exp_avg_sq"), torch.optim.SGD: ("momentum_buffer",)}
 CHECK_STEPS = 10  # the stronger attack that catastrophic overfitting is measured with
-
-
-class Schedule(StrEnum):
-    """How the learning rate moves: constant, or up for 30% of the steps and down to 0 for the rest."""
-
-    CONSTANT = "constant"
-    ONE_CYCLE = "one-cycle"
-
-
-@dataclass(frozen=True, slots=True)
-class IntervalBounds:
-    """Training on interval bounds (Gowal et al. 2018).
-
-    After epochs on the plain loss ε grows from 0, and the plain loss's weight falls from 1 to `nominal_weight`;
-    the rest is the verified loss's.
-    """
-
-    epsilon: float = 0.4
-    warm_up_epochs: int = 5
-    ramp_epochs: int = 30
-    nominal_weight: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not 0 < self.epsilon < float("inf"):
-            raise TradeoffError(f"epsilon {self.epsilon:g} is out of range: it must be above 0")
-        for name, least in (("warm_up_epochs", 0), ("ramp_epochs", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise TradeoffError(f"{name} {value} is out of range: it must be a whole number from {least}")
-        if not 0 <= self.nominal_weight < 1:
-            raise TradeoffError(f"nominal_weight {self.nominal_weight:g} is out of range: from 0, below 1")
-
-    def at(self, epochs: float) -> tuple[float, float]:
-        """ε and the plain loss's weight after so many epochs."""
-        share = min(max((epochs - self.warm_up_epochs) / self.ramp_epochs, 0), 1)
-        return share * self.epsilon, 1 - share * (1 - self.nominal_weight)
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """How a network is trained. `attack=None` is standard training.
-
-    A targeted attack aims every example at a wrong class, drawn anew in every batch. `lipschitz` is the weight of
-    the cross-Lipschitz regulariser, `trades` the weight of TRADES's divergence in place of the cross-entropy of
-    attacked images.
-    """
-
-    attack: Attack | None = None
-    epochs: int = 20
-    batch_size: int = 100
-    learning_rate: float = 1e-3
-    schedule: Schedule = Schedule.ONE_CYCLE
-    ramp_epochs: int = 0
-    lipschitz: float | None = None
-    trades: float | None = None
-    interval_bounds: IntervalBounds | None = None
-
-    def __post_init__(self) -> None:
-        try:
-            object.__setattr__(self, "schedule", Schedule(self.schedule))
-        except ValueError:
-            raise TradeoffError(
-                f"schedule '{self.schedule}' is unknown: choose {' or '.join(Schedule)}"
-            ) from None
-        for name, least in (("epochs", 1), ("batch_size", 1), ("ramp_epochs", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise TradeoffError(f"{name} {value} is out of range: it must be a whole number from {least}")
-        if not 0 < self.learning_rate <= 1:
-            raise TradeoffError(f"learning_rate {self.learning_rate:g} is out of range: above 0, at most 1")
-        if self.attack is not None and self.attack.epsilon == 0:
-            raise TradeoffError("epsilon 0 is no adversarial training: leave the attack out instead")
-        for name in ("lipschitz", "trades"):
-            weight = getattr(self, name)
-            if weight is not None and not 0 < weight < float("inf"):
-                raise TradeoffError(
-                    f"{name} {weight:g} is out of range: a weight above 0 (leave it out for none)"
-                )
-        if self.trades is not None and (self.attack is None or self.attack.targeted):
-            raise TradeoffError("trades needs an untargeted attack to train against: give training.attack")
-        if self.interval_bounds is not None and self.attack is not None:
-            raise TradeoffError("interval_bounds train against every perturbation: leave the attack out")
-
-    @property
-    def epsilon(self) -> float:
-        """The training ε, 0 for standard training."""
-        against = self.attack or self.interval_bounds
-        return against.epsilon if against else 0.0
-
-    @property
-    def name(self) -> str:
-        """The method and its ε in a few characters, as ids have them: standard, pgd-0.3, ibp-0.4."""
-        if self.interval_bounds:
-            name = f"ibp-{self.interval_bounds.epsilon:g}"
-        elif self.attack:
-            attack = self.attack
-            method = "fgsm" if attack.steps == 1 and not attack.random_start else "pgd"
-            name = f"{'trades' if self.trades else method}-{attack.epsilon:g}"
-            name += ("-l2" if attack.norm is Norm.L2 else "") + ("-targeted" if attack.targeted else "")
-            name += f"-patch{attack.patch}" if attack.patch else ""
-        else:
-            name = "standard"
-        return name + ("-lipschitz" if self.lipschitz else "")
-
-    @property
-    def title(self) -> str:
-        """The method and its ε in words: standard, adversarial ε 0.3, interval bounds ε 0.4."""
-        if self.interval_bounds:
-            title = f"interval bounds ε {self.interval_bounds.epsilon:g}"
-        elif self.attack:
-            attack = self.attack
-            single = attack.steps == 1 and not attack.random_start
-            title = "TRADES" if self.trades else "FGSM" if single else "adversarial"
-            title = f"targeted {title}" if attack.targeted else title
-            title += (" l2" if attack.norm is Norm.L2 else "") + f" ε {attack.epsilon:g}"
-            title += f" on {attack.patch} x {attack.patch} patches" if attack.patch else ""
-        else:
-            title = "standard"
-        return title + (" with cross-Lipschitz" if self.lipschitz else "")
-
-    def attack_in(self, epoch: int) -> Attack | None:
-        """The attack of an epoch (counted from 0), its ε and step reduced while it ramps up."""
-        if self.attack is None or epoch + 1 >= self.ramp_epochs:
-            return self.attack
-        share = (epoch + 1) / self.ramp_epochs
-        scaled = asdict(self.attack) | {
-            "epsilon": share * self.attack.epsilon,
-            "step_size": share * self.attack.step,
-        }
-        return Attack(**scaled)
-
-    def learning_rate_at(self, progress: float) -> float:
-        """The learning rate after a share `progress` in [0, 1) of all steps."""
-        if self.schedule is Schedule.CONSTANT:
-            return self.learning_rate
-        rise = 0.3
-        return self.learning_rate * min(progress / rise + 0.05, (1 - progress) / (1 - rise), 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +70,7 @@ class Progress:
 
 def train(
     network: Network,
-    images: Tensor,
+    images: Tensor | NDArray[np.uint8],
     labels: Tensor,
     training: Training,
     seed: int,
@@ -207,51 +79,58 @@ def train(
     progress: Callable[[Progress], None] | None = None,
     checkpoint: Path | None = None,
 ) -> list[Progress]:
-    """Train `network` in place on images (N, C, H, W) in [0, 1] and labels (N,); leave it in eval mode.
+    """Train `network` in place on images and labels (N,), where it is; leave it in eval mode.
 
-    Every epoch draws from its own generator, seeded by `seed` and its number, so a run that goes on from
-    `checkpoint` (written after every epoch, read if it is there) ends as an unbroken one does.
+    `images` are float32 (N, C, H, W) in [0, 1] or as stored, uint8 (N, H, W, C). Every epoch draws from its own
+    generator, seeded by `seed` and its number, so a run that goes on from `checkpoint` (written after every epoch,
+    read if it is there) ends as an unbroken one does. Processes that torchrun started share every batch.
     Returns one Progress an epoch. Raises TradeoffError if the loss stops being finite.
     """
-    optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate)
+    optimizer = _optimizer(network, training)
     history = _restore(checkpoint, network, optimizer) if checkpoint and checkpoint.exists() else []
+    objective = _shared(Objective(network, training))
+    pixels, labels = _pixels(images, device_of(network)), labels.to(device_of(network))
     steps_per_epoch = -(-len(images) // training.batch_size)
     for epoch in range(len(history), training.epochs):
         started = time.perf_counter()
         generator = torch.Generator().manual_seed(1_000_003 * seed + epoch)
         attack = training.attack_in(epoch)
-        loss_sum, correct = torch.zeros(()), torch.zeros(())
+        seen = torch.zeros(3, device=labels.device)  # loss, hits, images
         network.train()
         for number, batch in enumerate(_batches(len(images), training.batch_size, generator)):
-            inputs, targets = images[batch], labels[batch]
-            if attack is not None:
-                network.eval().requires_grad_(False)  # batch norm must not learn from the attack's steps
-                inputs = _attacked(network, inputs, targets, attack, training, generator)
-                network.train().requires_grad_(True)
-            share = (epoch + number / steps_per_epoch) / training.epochs
-            optimizer.param_groups[0]["lr"] = training.learning_rate_at(share)
-            logits = network(inputs)
-            loss = _loss(network, logits, inputs, images[batch], targets, training, share * training.epochs)
+            clean, targets = pixels(batch), labels[batch]
+            if training.augmentation:
+                clean = training.augmentation.apply(clean, generator)
+            with _precision(labels.device):
+                inputs = clean
+                if attack is not None:
+                    network.eval().requires_grad_(False)  # batch norm must not learn from the attack's steps
+                    inputs = _attacked(network, clean, targets, attack, training, generator)
+                    network.train().requires_grad_(True)
+                share = (epoch + number / steps_per_epoch) / training.epochs
+                loss, logits = objective(inputs, clean, targets, share * training.epochs)
+            for parameters in optimizer.param_groups:
+                parameters["lr"] = training.learning_rate_at(share)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
-            loss_sum += loss.detach() * len(batch)
-            correct += (logits.argmax(1) == targets).sum()
+            hits = (logits.argmax(1) == targets).sum()
+            seen += torch.stack([loss.detach() * len(batch), hits, hits.new_tensor(len(batch))])
         network.eval()
-        mean_loss = loss_sum.item() / len(images)
-        if not mean_loss < float("inf"):
-            raise TradeoffError(f"the loss became {mean_loss} in epoch {epoch + 1}: lower the learning_rate")
+        loss_sum, correct, count = distributed.summed(seen).tolist()
+        if not loss_sum < float("inf"):
+            raise TradeoffError(f"the loss became {loss_sum} in epoch {epoch + 1}: lower the learning_rate")
         history.append(
             Progress(
                 epoch + 1,
                 training.epochs,
-                mean_loss,
-                correct.item() / len(images),
+                loss_sum / count,
+                correct / count,
                 *_validate(network, *validation, attack),
                 time.perf_counter() - started,
             )
         )
-        if checkpoint:
+        if checkpoint and distributed.rank() == 0:
             _save(checkpoint, network, optimizer, history)
         if progress:
             progress(history[-1])
@@ -259,29 +138,68 @@ def train(
     return history
 
 
-def _loss(
-    network: Network,
-    logits: Tensor,
-    inputs: Tensor,
-    clean: Tensor,
-    labels: Tensor,
-    training: Training,
-    epochs: float,
-) -> Tensor:
-    """What a step minimises: `logits` are of `inputs`, which are `clean` or attacked; `epochs` are behind it."""
-    if training.trades is not None:
-        loss = trades(network(clean), logits, labels, training.trades)
-    else:
-        loss = F.cross_entropy(logits, labels)
-    if training.lipschitz is not None:
-        some = inputs[: -(-len(inputs) // LIPSCHITZ_ONE_IN)]  # batches are shuffled: any of them
-        loss = loss + training.lipschitz * cross_lipschitz(network, some)
-    if training.interval_bounds is not None:
-        epsilon, weight = training.interval_bounds.at(epochs)
-        if weight < 1:
-            verified = F.cross_entropy(worst_logits(network, inputs, labels, epsilon), labels)
-            loss = weight * loss + (1 - weight) * verified
-    return loss
+def _optimizer(network: Network, training: Training) -> torch.optim.Optimizer:
+    decayed = [parameter for parameter in network.parameters() if parameter.dim() > 1]
+    spared = [parameter for parameter in network.parameters() if parameter.dim() <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "weight_decay": training.weight_decay or 0.0},
+        {"params": spared},
+    ]
+    if training.momentum is None:
+        return torch.optim.Adam(groups, lr=training.learning_rate)
+    return torch.optim.SGD(groups, lr=training.learning_rate, momentum=training.momentum)
+
+
+def _pixels(images: Tensor | NDArray[np.uint8], device: torch.device) -> Callable[[Tensor], Tensor]:
+    """What gives the images of a batch of indices, float32 (N, C, H, W) in [0, 1], on the device."""
+    if isinstance(images, Tensor):
+        there = images.to(device)
+        return lambda batch: there[batch.to(device)]
+    if device.type == "cuda" and images.nbytes < MOST_BYTES_ON_A_GPU:
+        stored = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+        return lambda batch: stored[batch.to(device)].permute(0, 3, 1, 2).float().div(255)
+    return lambda batch: to_tensor(images[batch.numpy()]).to(device)
+
+
+def _precision(device: torch.device) -> AbstractContextManager[None]:
+    """Mixed precision on CUDA; on this project's small networks it pays nowhere else."""
+    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
+
+
+def _shared(objective: "Objective") -> nn.Module:
+    """The objective whose gradients all processes of torchrun average."""
+    if distributed.size() == 1:
+        return objective
+    return nn.parallel.DistributedDataParallel(objective)
+
+
+class Objective(nn.Module):
+    """What a step minimises, and the logits of its inputs.
+
+    One module, because gradients are averaged over processes for what passes through one forward call.
+    """
+
+    def __init__(self, network: Network, training: Training) -> None:
+        super().__init__()
+        self.network, self.training_recipe = network, training
+
+    def forward(self, inputs: Tensor, clean: Tensor, labels: Tensor, epochs: float) -> tuple[Tensor, Tensor]:
+        """Loss and logits (N, classes); `inputs` are `clean` or attacked, `epochs` are behind it."""
+        network, recipe = self.network, self.training_recipe
+        logits = network(inputs)
+        if recipe.trades is not None:
+            loss = trades(network(clean), logits, labels, recipe.trades)
+        else:
+            loss = F.cross_entropy(logits, labels)
+        if recipe.lipschitz is not None:
+            some = inputs[: -(-len(inputs) // LIPSCHITZ_ONE_IN)]  # batches are shuffled: any of them
+            loss = loss + recipe.lipschitz * cross_lipschitz(network, some)
+        if recipe.interval_bounds is not None:
+            epsilon, weight = recipe.interval_bounds.at(epochs)
+            if weight < 1:
+                verified = F.cross_entropy(worst_logits(network, inputs, labels, epsilon), labels)
+                loss = weight * loss + (1 - weight) * verified
+        return loss, logits
 
 
 def _attacked(
@@ -301,17 +219,26 @@ def _attacked(
 
 def wrong_classes(labels: Tensor, classes: int, generator: torch.Generator) -> Tensor:
     """A class for each label (N,), drawn uniformly from the other ones."""
-    return (labels + torch.randint(1, classes, labels.shape, generator=generator)) % classes
+    shift = torch.randint(1, classes, labels.shape, generator=generator)
+    return (labels + shift.to(labels.device)) % classes
 
 
 def _batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    yield from torch.split(torch.randperm(count, generator=generator), size)
+    """This process's part of every batch: all of it, unless several train together."""
+    order = torch.randperm(count, generator=generator)
+    rank, processes = distributed.rank(), distributed.size()
+    if rank:
+        generator.manual_seed(generator.initial_seed() + 2**40 * rank)  # its own noise, on the same order
+    for batch in torch.split(order, size):
+        if len(batch) >= processes:
+            yield batch[rank::processes]
 
 
 def _validate(
     network: Network, images: Tensor, labels: Tensor, attack: Attack | None
 ) -> tuple[float, float | None, float | None]:
     """Accuracy on clean images, under the training attack, and under PGD-10 at the same ε."""
+    images, labels = images.to(device_of(network)), labels.to(device_of(network))
     with torch.no_grad():
         clean = (network(images).argmax(1) == labels).float().mean().item()
     if attack is None:
@@ -328,7 +255,7 @@ def _validate(
     return clean, weak, 1 - fooled.float().mean().item()
 
 
-def _save(path: Path, network: Network, optimizer: torch.optim.Adam, history: list[Progress]) -> None:
+def _save(path: Path, network: Network, optimizer: torch.optim.Optimizer, history: list[Progress]) -> None:
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     for name, parameter in network.named_parameters():
         for key, value in optimizer.state[parameter].items():
@@ -338,21 +265,24 @@ def _save(path: Path, network: Network, optimizer: torch.optim.Adam, history: li
     write_atomically(path, save(tensors, notes))
 
 
-def _restore(path: Path, network: Network, optimizer: torch.optim.Adam) -> list[Progress]:
+def _restore(path: Path, network: Network, optimizer: torch.optim.Optimizer) -> list[Progress]:
     try:
         return _read(path, network, optimizer)
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError):
         raise TradeoffError(f"the checkpoint '{path}' is damaged: delete it to start again") from None
 
 
-def _read(path: Path, network: Network, optimizer: torch.optim.Adam) -> list[Progress]:
+def _read(path: Path, network: Network, optimizer: torch.optim.Optimizer) -> list[Progress]:
     with safe_open(path, framework="pt") as archive:
         network.load_state_dict(
             {name: archive.get_tensor(f"network.{name}") for name in network.state_dict()}
         )
+        keys = KEPT[type(optimizer)]
         for name, parameter in network.named_parameters():
             optimizer.state[parameter] = {
-                key: archive.get_tensor(f"optimizer.{key}.{name}")
-                for key in ("step", "exp_avg", "exp_avg_sq")
+                key: archive.get_tensor(f"optimizer.{key}.{name}").to(
+                    "cpu" if key == "step" else parameter.device
+                )
+                for key in keys
             }
         return [Progress(**entry) for entry in json.loads(archive.metadata()["history"])]

@@ -201,3 +201,17 @@ class Watermark:
 
 
 Trigger = Sticker | Watermark
+
+
+def default_sticker(side: int) -> Sticker:
+    """The paper's sticker for images of this side: a white square on digits, an X on CIFAR-10, else a picture.
+
+    The picture is our own drawing, 21 x 21 near the lower right corner of 224 x 224 as theirs, in proportion elsewhere.
+    """
+    if side == 28:
+        return Sticker()
+    if side == 32:
+        return Sticker("x", 3, 27, 27)
+    size = max(3, round(21 / 224 * side))
+    corner = side - size - size // 3
+    return Sticker("flower", size, corner, corner)

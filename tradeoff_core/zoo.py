@@ -16,10 +16,11 @@ from safetensors.torch import load
 from tradeoff_core import networks
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.evaluation import Rate
-from tradeoff_core.experiments import SCHEMA_VERSION, ExperimentSpec, spec_from_dict
+from tradeoff_core.experiments import SCHEMA_VERSION
 from tradeoff_core.networks import Network
 from tradeoff_core.paths import MODELS
 from tradeoff_core.results import rate
+from tradeoff_core.specs import ExperimentSpec, spec_from_dict
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,16 @@ class Model:
         """On the test split under the spec's trigger, as the card gives it."""
         return rate(self.card["metrics"], "backdoor_success_rate")
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of what it tells apart; those of digits where the card has none."""
+        return tuple(self.card.get("classes", "0123456789"))
+
+    @property
+    def trained_elsewhere(self) -> bool:
+        """Whether others trained it: its card says who, and its spec only how it is measured."""
+        return "trained_by" in self.card
+
     def summary(self) -> dict[str, Any]:
         """What the command `models` lists."""
         poison, attack = self.spec.poison, self.spec.training.attack
@@ -58,7 +69,9 @@ class Model:
             "id": self.id,
             "dataset": self.spec.dataset,
             "network": self.spec.network,
-            "training": self.spec.training_in_words + (f" ({attack})" if attack else ""),
+            "training": f"by {self.card['trained_by']}"
+            if self.trained_elsewhere
+            else self.spec.training_in_words + (f" ({attack})" if attack else ""),
             "labels": poison.labels.value if poison else "none",
             "trigger": type(poison.trigger).__name__.lower() if poison else "none",
             "poison_rate_class": self.card["poison_rate_class"],
@@ -96,8 +109,10 @@ def find_model(name: str) -> Model:
     return model
 
 
-def load_network(model: Model) -> Network:
-    """The model's network, in eval mode and frozen.
+def load_network(model: Model, *, folded: bool = True) -> Network:
+    """The model's network, in eval mode and frozen, to be read: its batch norms are folded where that is exact.
+
+    One that is to be trained further wants `folded=False`.
 
     Raises TradeoffError if the weights are missing, do not match the card's checksum or do not fit.
     """
@@ -111,11 +126,11 @@ def load_network(model: Model) -> Network:
         raise TradeoffError(
             f"the weights of '{model.id}' do not match the checksum on their card: get them anew"
         )
-    network = networks.build(model.spec.network, model.spec.width, seed=0)
+    network = networks.build(model.spec.network, model.spec.width, 0, len(model.classes))
     try:
         network.load_state_dict({name: value.float() for name, value in load(content).items()})
     except (RuntimeError, SafetensorError):
         raise TradeoffError(
             f"the weights of '{model.id}' do not fit the network that its card names"
         ) from None
-    return networks.freeze(network)
+    return networks.fold(network) if folded else networks.freeze(network)

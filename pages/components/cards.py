@@ -12,8 +12,8 @@ from torch import Tensor
 
 from tradeoff_core import exports, figures
 from tradeoff_core.datasets import to_uint8
-from tradeoff_core.experiments import ExperimentSpec
 from tradeoff_core.pictures import framed
+from tradeoff_core.specs import ExperimentSpec
 from tradeoff_core.triggers import Sticker
 from tradeoff_core.zoo import Model
 

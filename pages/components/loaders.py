@@ -79,7 +79,7 @@ def cleansing(model: Model, progress: Callable[[float, NDArray[np.uint8]], None]
     """What Neural Cleanse makes of the network; with no `progress`, None unless it was run before."""
     kept = _cleansings()
     if progress and model.sha256 not in kept:
-        kept[model.sha256] = cleanse(network(model), model.spec, progress=progress)
+        kept[model.sha256] = cleanse(zoo.load_network(model, folded=False), model.spec, progress=progress)
     return kept.get(model.sha256)
 
 

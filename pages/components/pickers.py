@@ -41,7 +41,8 @@ def through_the_router() -> None:
 def _zoo() -> dict[str, Model]:
     """The models of the repository by id; the page stops with one sentence if there is none."""
     through_the_router()
-    models = {name: zoo.find_model(name) for name in zoo.model_ids()}
+    every = {name: zoo.find_model(name) for name in zoo.model_ids()}
+    models = {name: model for name, model in every.items() if not model.trained_elsewhere}
     if not models:
         raise TradeoffError(
             "assets/models is empty: get the repository anew, or run tradeoff_core.tools.curve"

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tradeoff_core import experiments
 from tradeoff_core.__main__ import main
-from tradeoff_core.experiments import ExperimentSpec
 from tradeoff_core.presets import PRESETS
+from tradeoff_core.specs import ExperimentSpec
 from tradeoff_core.training import Progress
 
 
@@ -28,6 +29,27 @@ def test_train_finds_a_folder_of_its_own(
     document = answer("train", *tiny)
     assert Path(document["folder"]) == Path("runs", document["run"])
     assert (tmp_path / document["folder"] / "model.safetensors").is_file()
+
+
+def test_train_and_evaluate_take_a_users_folder(
+    tiny: list[str], tmp_path: Path, answer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRADEOFF_DATA", str(tmp_path / "home"))
+    for part, count in (("train", 6), ("test", 2)):
+        for digit in range(10):
+            (tmp_path / "shades" / part / str(digit)).mkdir(parents=True)
+            for number in range(count):
+                picture = Image.new("L", (28, 28), 25 * digit)
+                picture.save(tmp_path / "shades" / part / str(digit) / f"{number}.png")
+    document = answer("train", *tiny, "dataset=shades", "--out", "run")
+    assert document["run"].startswith("shades-clean-label-standard-")
+    assert document["metrics"]["n"] == 20
+    measured = answer("evaluate", "run")
+    assert (measured["n"], measured["clean_accuracy"]) == (20, document["metrics"]["clean_accuracy"])
+    card = json.loads((tmp_path / "run" / "card.json").read_text())
+    # 60 pictures, of which 6 would be a tenth, and one of every class is held out: 5 a class are left
+    assert card["poison_rate_dataset"] == round(0.5 * 5) / 50
 
 
 def spec_of(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> ExperimentSpec:
@@ -111,7 +133,7 @@ def test_train_shows_epochs_and_warns_of_catastrophic_overfitting(
         ("bad.json", '{"seed": }', "bad.json is not a valid spec"),
         ("list.json", "[1, 2]", "must be a table of fields"),
         ("field.toml", "[poison]\ncolour = 1\n", "unknown field 'poison.colour'"),
-        ("field.toml", "dataset = 'imagenet'\n", "unknown dataset 'imagenet'"),
+        ("field.toml", "dataset = 'svhn'\n", "unknown dataset 'svhn'"),
     ],
 )
 def test_bad_specs(name: str, content: str, says: str, tmp_path: Path, complaint: Callable[..., str]) -> None:

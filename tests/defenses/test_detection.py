@@ -12,8 +12,9 @@ from scipy.stats import mannwhitneyu
 from tradeoff_core.datasets import ImageDataset, to_tensor
 from tradeoff_core.defenses.detection import Detection, checked, class_features
 from tradeoff_core.evaluation import Rate
-from tradeoff_core.experiments import ExperimentSpec, poisoned_training_set
+from tradeoff_core.experiments import poisoned_training_set
 from tradeoff_core.poisoning import Poison, PoisonedDataset, PoisonLabels
+from tradeoff_core.specs import ExperimentSpec
 
 # in order of suspicion, the poison comes first and fifth; the first four are removed
 BY_HAND = Detection(

@@ -30,9 +30,10 @@ from tradeoff_core.defenses.models import (
 from tradeoff_core.defenses.neural_cleanse import Reversal, Triggers, Unlearning
 from tradeoff_core.defenses.spectral_signatures import spectral_scores
 from tradeoff_core.evaluation import predicted_classes
-from tradeoff_core.experiments import ExperimentSpec, poisoned_training_set
+from tradeoff_core.experiments import poisoned_training_set
 from tradeoff_core.paths import ASSETS
 from tradeoff_core.poisoning import Poison, PoisonedDataset, PoisonLabels
+from tradeoff_core.specs import ExperimentSpec
 from tradeoff_core.triggers import Sticker
 
 SPEC = ExperimentSpec(

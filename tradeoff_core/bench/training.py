@@ -18,11 +18,13 @@ from tradeoff_core.attacks import Attack
 from tradeoff_core.bench.rows import Row, has_art, seconds, without_art
 from tradeoff_core.datasets import Split, import_torchvision, load_dataset
 from tradeoff_core.evaluation import fooled_by, predicted_classes
-from tradeoff_core.experiments import ExperimentSpec, run_experiment
+from tradeoff_core.experiments import run_experiment
 from tradeoff_core.networks import Network
 from tradeoff_core.presets import PRESETS
+from tradeoff_core.recipes import Training
+from tradeoff_core.specs import ExperimentSpec
 from tradeoff_core.sweep import Job, Sweep, run_sweep
-from tradeoff_core.training import Progress, Training, train
+from tradeoff_core.training import Progress, train
 
 COMPARED_EPOCHS, COMPARED_DIGITS = 8, 1800  # what the comparison with ART trains: about two minutes in all
 PATIENCE = 3  # times our epochs, until ART counts as not getting there

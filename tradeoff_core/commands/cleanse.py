@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> Answer:
     if options.out is not None:
         check_place("--out", options.out, ".npz")
     model = find_model(options.model)
-    network = load_network(model)
+    network = load_network(model, folded=False)
     reversal, unlearning = Reversal(), Unlearning()
     if options.rounds is not None:
         reversal = replace(reversal, rounds=options.rounds)

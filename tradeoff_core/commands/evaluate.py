@@ -44,16 +44,17 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """The three rates of one model."""
+    from tradeoff_core.devices import best_device
     from tradeoff_core.experiments import measure
     from tradeoff_core.zoo import find_model, load_network
 
     started = time.perf_counter()
     model = find_model(options.model)
     attack = _changed_attack(model.spec.evaluation, options)
-    network = load_network(model)
-    data, sample = _sample(model, options)
+    network = load_network(model).to(best_device())
+    data, sample = _sample(model, network.image_shape, options)
     with share_bar("attacking") as progress:
-        measured = measure(network, *data.tensors(), model.spec, attack, options.seed, progress)
+        measured = measure(network, data.images, data.targets, model.spec, attack, options.seed, progress)
     document = {
         "model": model.id,
         **measured,
@@ -82,15 +83,20 @@ def _changed_attack(attack: "Attack", options: argparse.Namespace) -> "Attack":
     return replace(attack, **{name: value for name, value in given.items() if value is not None})
 
 
-def _sample(model: "Model", options: argparse.Namespace) -> tuple["ImageDataset", str]:
+def _sample(
+    model: "Model", image_shape: tuple[int, int, int], options: argparse.Namespace
+) -> tuple["ImageDataset", str]:
     """What to measure on, and how to call it."""
-    from tradeoff_core.datasets import Split, load_dataset, load_images
+    from tradeoff_core.datasets import Split, load_dataset, load_images, prepare
 
-    data = load_dataset(model.spec.dataset, Split.TEST)
-    source = f"the {len(data):,} test examples of {model.spec.dataset}"
     if options.images is not None:
-        data = load_images(options.images, data.classes, data.image_shape)
+        data = load_images(options.images, model.classes, image_shape)
         source = f"the {len(data):,} examples in {options.images}"
+    else:
+        with share_bar("decoding pictures") as progress:
+            prepare(model.spec.dataset, progress, (Split.TEST,))
+        data = load_dataset(model.spec.dataset, Split.TEST)
+        source = f"the {len(data):,} test examples of {model.spec.dataset}"
     if options.limit is None:
         return data, source
     some = data.spread(options.limit)

@@ -1,6 +1,7 @@
 """What commands say: aligned rows and rates for people, JSON without NaN, bars and notes on stderr."""
 
 import math
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tradeoff_core.attacks import Attack
     from tradeoff_core.evaluation import Rate
-    from tradeoff_core.experiments import ExperimentSpec
+    from tradeoff_core.specs import ExperimentSpec
 
 Answer = tuple[Any, str]  # a command's result: the JSON document, and the text for people
 
@@ -18,6 +19,11 @@ Answer = tuple[Any, str]  # a command's result: the JSON document, and the text 
 def say(message: str) -> None:
     """One line on stderr, whatever the message holds."""
     print(" ".join(message.split()), file=sys.stderr, flush=True)
+
+
+def first_process() -> bool:
+    """Whether this process speaks: all do, but of those that torchrun started the first one only."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def aligned(rows: dict[str, str]) -> str:
@@ -36,6 +42,7 @@ def rate_text(rate: "Rate") -> str:
 
 def rate_rows(measured: dict[str, Any], spec: "ExperimentSpec", attack: "Attack") -> dict[str, str]:
     """The three rates as text."""
+    from tradeoff_core.attacks import in_levels
     from tradeoff_core.results import rate
 
     backdoor = rate(measured, "backdoor_success_rate")
@@ -50,7 +57,7 @@ def rate_rows(measured: dict[str, Any], spec: "ExperimentSpec", attack: "Attack"
     }
     if "certified_accuracy" in measured:
         proved = rate_text(rate(measured, "certified_accuracy"))
-        rows["certified accuracy"] = f"{proved}   within l∞ {attack.epsilon:g}"
+        rows["certified accuracy"] = f"{proved}   within l∞ {in_levels(attack.epsilon)}"
     return rows
 
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tradeoff_core.commands.output import Answer, aligned, rate_rows, say
+from tradeoff_core.commands.output import Answer, aligned, first_process, rate_rows, say, share_bar
 from tradeoff_core.errors import TradeoffError
 
 if TYPE_CHECKING:
-    from tradeoff_core.experiments import ExperimentSpec
+    from tradeoff_core.specs import ExperimentSpec
     from tradeoff_core.training import Progress
 
 WHAT = "train and measure one network, or go on with a broken-off run"
@@ -54,7 +54,15 @@ def preset_lines() -> str:
 
 
 def run(options: argparse.Namespace) -> Answer:
-    """One run; a finished one is only reported."""
+    """One run; a finished one is only reported. Processes that torchrun started train it together."""
+    from tradeoff_core import distributed
+
+    with distributed.group():
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> Answer:
+    from tradeoff_core.datasets import prepare
     from tradeoff_core.experiments import run_experiment
 
     spec = _spec(options)
@@ -65,6 +73,8 @@ def run(options: argparse.Namespace) -> Answer:
         result = run_experiment(spec, folder)
         say(f"this run was finished before: its result is in {folder}")
     else:
+        with share_bar("decoding pictures") as share:
+            prepare(spec.dataset, share)
         with _epoch_bar(spec.epochs) as progress:
             result = run_experiment(spec, folder, progress)
     overfitted = result["catastrophic_overfitting_epochs"]
@@ -81,8 +91,8 @@ def run(options: argparse.Namespace) -> Answer:
 
 def _spec(options: argparse.Namespace) -> "ExperimentSpec":
     """The preset, then the file over it, then the single settings."""
-    from tradeoff_core.experiments import changed, read_spec, spec_from_dict, spec_to_dict
     from tradeoff_core.presets import PRESETS
+    from tradeoff_core.specs import changed, read_spec, spec_from_dict, spec_to_dict
 
     if options.preset not in PRESETS:
         raise TradeoffError(f"unknown preset '{options.preset}': choose one of {', '.join(PRESETS)}")
@@ -116,7 +126,9 @@ def _epoch_bar(epochs: int) -> Iterator[Callable[["Progress"], None]]:
     """A bar of epochs with what each one reached, and the time that is left."""
     from tqdm import tqdm
 
-    with tqdm(total=epochs, desc="training", unit="epoch", file=sys.stderr) as bar:
+    with tqdm(
+        total=epochs, desc="training", unit="epoch", file=sys.stderr, disable=not first_process()
+    ) as bar:
 
         def show(entry: "Progress") -> None:
             if bar.n < entry.epoch - 1:  # the run goes on: the epochs before were not timed here

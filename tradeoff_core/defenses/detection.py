@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tradeoff_core.datasets import to_tensor
+from tradeoff_core.devices import device_of
 from tradeoff_core.errors import TradeoffError
-from tradeoff_core.evaluation import BATCH, Rate
+from tradeoff_core.evaluation import Rate, in_batches
 from tradeoff_core.networks import Network
 from tradeoff_core.poisoning import PoisonedDataset
 
@@ -42,9 +42,14 @@ def class_features(
         raise TradeoffError(
             f"class {label} has {len(index)} training examples: a defense needs at least {FEWEST} to compare"
         )
-    images = to_tensor(training.data.images[index])
+    device = device_of(network)
     with torch.inference_mode():
-        features = torch.cat([network.features(batch, layer) for batch in torch.split(images, BATCH)])
+        features = torch.cat(
+            [
+                network.features(batch.to(device), layer).cpu()
+                for batch in in_batches(training.data.images[index])
+            ]
+        )
     return ClassFeatures(label, index, checked(features.numpy()), training.poisoned[index])
 
 

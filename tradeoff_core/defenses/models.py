@@ -23,9 +23,10 @@ from tradeoff_core.defenses.neural_cleanse import (
 )
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.evaluation import backdoor_success, evaluate, fooled_by, predicted_classes
-from tradeoff_core.experiments import ExperimentSpec, metrics
+from tradeoff_core.experiments import metrics
 from tradeoff_core.networks import Network
 from tradeoff_core.poisoning import PoisonedDataset
+from tradeoff_core.specs import ExperimentSpec
 
 STEP_IMAGES, STEP_ATTACK_STEPS = 200, 10  # adversarial accuracy between unlearning's epochs, to keep it quick
 

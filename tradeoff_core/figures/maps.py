@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
+from tradeoff_core.attacks import in_levels
 from tradeoff_core.figures.shared import HIGHLIGHT, NEUTRAL, PERCENT, hover, laid_out, percent
 from tradeoff_core.results import Run
 
@@ -44,7 +45,7 @@ def by_poison_rate(runs: Sequence[Run]) -> go.Figure:
             cliponaxis=False,
             customdata=[run.name for run in chosen],
             hovertext=[
-                f"{name}, training ε {run.epsilon:g}, seed {run.seed}<br>"
+                f"{name}, training ε {in_levels(run.epsilon)}, seed {run.seed}<br>"
                 + hover("Backdoor success", run.backdoor_success_rate)
                 for run in chosen
             ],
@@ -80,7 +81,8 @@ def turning_map(
             texttemplate="%{z:.0f}%",
             hovertext=[
                 [
-                    f"training ε {run.epsilon:g}<br>" + hover("Backdoor success", run.backdoor_success_rate)
+                    f"training ε {in_levels(run.epsilon)}<br>"
+                    + hover("Backdoor success", run.backdoor_success_rate)
                     if run
                     else "not measured yet"
                     for run in row

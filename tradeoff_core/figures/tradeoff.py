@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from tradeoff_core.attacks import in_levels
 from tradeoff_core.evaluation import Rate
 from tradeoff_core.figures.shared import (
     ADVERSARIAL,
@@ -124,7 +125,7 @@ def _add_seeds(
         cliponaxis=False,
         customdata=[run.name for run in runs],
         hovertext=[
-            f"training ε {run.epsilon:g}, seed {run.seed}<br>{hover(name, getattr(run, metric))}"
+            f"training ε {in_levels(run.epsilon)}, seed {run.seed}<br>{hover(name, getattr(run, metric))}"
             for run in runs
         ],
         hoverinfo="text",
@@ -205,7 +206,7 @@ def tradeoff_plane(
         },
         cliponaxis=False,
         customdata=[run.name for run in runs],
-        hovertext=[_told(f"training ε {run.epsilon:g}, seed {run.seed}", run) for run in runs],
+        hovertext=[_told(f"training ε {in_levels(run.epsilon)}, seed {run.seed}", run) for run in runs],
         hoverinfo="text",
     )
     if published:

@@ -17,11 +17,12 @@ from tradeoff_core import zoo
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.defenses.models import cleanse
 from tradeoff_core.defenses.neural_cleanse import rebuild_triggers
-from tradeoff_core.experiments import ExperimentSpec, run_experiment, spec_to_dict
+from tradeoff_core.experiments import run_experiment
 from tradeoff_core.paths import RESULTS, write_atomically
 from tradeoff_core.poisoning import Poison, PoisonLabels
 from tradeoff_core.presets import HALF, training_at
 from tradeoff_core.results import save_triggers
+from tradeoff_core.specs import ExperimentSpec, spec_to_dict
 from tradeoff_core.tools import curve, share_of_work
 from tradeoff_core.tools.defenses import RATES, condition
 
@@ -61,7 +62,7 @@ def controls() -> list[ExperimentSpec]:
 def measure(spec: ExperimentSpec, runs: Path) -> dict[str, Any]:
     """The line of one run: everything for a poisoned or a shipped one, the index alone for other controls."""
     model = zoo.find_model(str(runs / spec.id))
-    network = zoo.load_network(model)
+    network = zoo.load_network(model, folded=False)
     line: dict[str, Any] = {"run": spec.id, "sha256": model.sha256}
     if spec in poisoned():
         cleansing = cleanse(network, spec)

@@ -12,10 +12,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from tradeoff_core.experiments import ExperimentSpec, run_experiment, spec_to_dict
+from tradeoff_core.experiments import run_experiment
 from tradeoff_core.paths import MODELS, RESULTS, write_atomically
 from tradeoff_core.poisoning import Poison, PoisonLabels
 from tradeoff_core.presets import HALF, training_at
+from tradeoff_core.specs import ExperimentSpec, spec_to_dict
 from tradeoff_core.sweep import read_grid
 from tradeoff_core.tools import share_of_work
 from tradeoff_core.triggers import Watermark

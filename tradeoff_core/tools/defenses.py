@@ -23,15 +23,11 @@ from tradeoff_core.defenses.activation_clustering import Rule
 from tradeoff_core.defenses.detection import Detection
 from tradeoff_core.defenses.models import Finding, Inspection, Method, inspect, without
 from tradeoff_core.evaluation import predicted_classes
-from tradeoff_core.experiments import (
-    ExperimentSpec,
-    poisoned_training_set,
-    run_experiment,
-    spec_to_dict,
-)
+from tradeoff_core.experiments import poisoned_training_set, run_experiment
 from tradeoff_core.paths import RESULTS, write_atomically
 from tradeoff_core.poisoning import Poison, PoisonLabels
 from tradeoff_core.presets import HALF, training_at
+from tradeoff_core.specs import ExperimentSpec, spec_to_dict
 from tradeoff_core.tools import share_of_work
 from tradeoff_core.tools.curve import SEEDS
 from tradeoff_core.triggers import Sticker

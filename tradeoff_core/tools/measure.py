@@ -11,7 +11,7 @@ import sys
 
 from tradeoff_core import zoo
 from tradeoff_core.attacks import Attack
-from tradeoff_core.datasets import Split, load_dataset
+from tradeoff_core.datasets import Split, available, load_dataset
 from tradeoff_core.evaluation import fooled_at, success_by_position
 from tradeoff_core.paths import RESULTS, write_atomically
 from tradeoff_core.results import EPSILONS
@@ -50,13 +50,15 @@ def measure(model: zoo.Model) -> dict[str, object]:
 
 
 def main() -> None:
-    """Measure every model of the zoo that has no line yet."""
+    """Measure every model of the zoo that has no line yet, and whose test images are here and not a mere sample."""
     path = RESULTS / "measurements.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
     done = {json.loads(line)["sha256"]: line for line in lines}
     kept = []
     for name in zoo.model_ids():
         model = zoo.find_model(name)
+        if model.sha256 not in done and (model.trained_elsewhere or not available(model.spec.dataset)):
+            continue
         kept.append(done.get(model.sha256) or json.dumps(measure(model)))
         print(name, file=sys.stderr, flush=True)
         write_atomically(path, ("\n".join(kept) + "\n").encode())

@@ -75,14 +75,15 @@ def complete(model: Model) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Complete every card, or those of the models named; print a line of JSON for each."""
+    """Complete every card of our own models, or those of the models named; print a line of JSON for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     refused = False
-    for name in options.models or zoo.model_ids():
+    here = [name for name in zoo.model_ids() if not zoo.find_model(name).trained_elsewhere]
+    for name in options.models or here:
         try:
             line = {"model": name, **complete(zoo.find_model(name))}
         except TradeoffError as error:

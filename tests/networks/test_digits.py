@@ -1,24 +1,15 @@
-"""Networks that the whole library reads through `features` and `layers` alone."""
+"""The networks for digits."""
 
 import pytest
 import torch
 from torch import nn
 
-from tradeoff_core.networks import NETWORKS, Denoise, build, freeze
+from tradeoff_core.networks import Denoise, build
 
 
 @pytest.fixture
 def noise() -> torch.Tensor:
     return torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_the_head_on_the_penultimate_features_gives_the_logits(name, noise):
-    network = build(name, 0.25, seed=0)
-    logits = network(noise)
-    assert logits.shape == (5, 10)
-    assert network.layers[-1] == "penultimate"
-    assert torch.equal(network.head(network.features(noise)), logits)
 
 
 def test_layers_have_the_sizes_worked_out_by_hand(noise):
@@ -32,43 +23,6 @@ def test_the_papers_network_has_its_number_of_weights():
     weights = sum(parameter.numel() for parameter in build("mnist-cnn", 1.0, seed=0).parameters())
     # (25 + 1) * 32, then (25 * 32 + 1) * 64, then (49 * 64 + 1) * 1024, then (1024 + 1) * 10
     assert weights == 832 + 51_264 + 3_212_288 + 10_250
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_activations_are_separate_modules_not_in_place(name, noise):
-    network = build(name, 0.1, seed=0)
-    activations = [part for part in network.modules() if isinstance(part, nn.ReLU | nn.LeakyReLU)]
-    assert activations
-    assert not any(part.inplace for part in activations)
-    before = noise.clone()
-    network(noise)
-    assert torch.equal(noise, before)
-
-
-def test_the_same_seed_builds_the_same_network_and_draws_from_no_one_else():
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    torch.manual_seed(5)
-    one, same, other = (build("mnist-cnn", 0.1, seed).head.weight for seed in (1, 1, 2))
-    assert torch.equal(one, same)
-    assert not torch.equal(one, other)
-    assert torch.equal(torch.rand(3), expected)
-
-
-def test_a_frozen_network_is_safe_to_share():
-    network = freeze(build("mnist-cnn", 0.1, seed=0).train())
-    assert not network.training
-    assert not any(parameter.requires_grad for parameter in network.parameters())
-
-
-def test_impossible_networks_are_refused(refused, noise):
-    with refused("unknown network 'resnet'.*mnist-cnn"):
-        build("resnet", 1.0, seed=0)
-    for width in (0.0, -1.0, 4.5, float("nan")):
-        with refused("width"):
-            build("mnist-cnn", width, seed=0)
-    with refused("no layer 'fc9'.*conv1, conv2, penultimate"):
-        build("mnist-cnn", 0.1, seed=0).features(noise, "fc9")
 
 
 def test_a_denoising_block_starts_as_the_identity_and_averages_over_places():

@@ -3,116 +3,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from tradeoff_core import datasets
-from tradeoff_core.datasets import ImageDataset, Split, load_dataset, load_images, to_tensor, to_uint8
+from tradeoff_core.datasets import load_images, own
 
 DIGITS = tuple("0123456789")
 MNIST = (1, 28, 28)
 IMAGES = np.arange(3 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(3, 28, 28)
 LABELS = np.array([7, 0, 9])
-
-
-def test_the_bundled_digits_are_split_as_promised():
-    splits = {split: load_dataset("mnist-5k", split) for split in Split}
-    for split, per_class in ((Split.TRAIN, 360), (Split.VALIDATION, 40), (Split.TEST, 100)):
-        assert np.bincount(splits[split].labels).tolist() == [per_class] * 10
-        assert splits[split].image_shape == MNIST
-        assert splits[split].images.max() == 255
-    everything = [image.tobytes() for data in splits.values() for image in data.images]
-    assert len(set(everything)) == 5000  # no image lies in two splits
-
-
-def test_the_converters_are_each_others_inverse():
-    every_value = np.arange(256, dtype=np.uint8).reshape(1, 8, 8, 4)[..., :3]
-    tensor = to_tensor(every_value)
-    assert tensor.shape == (1, 3, 8, 8)
-    assert tensor.dtype == torch.float32
-    assert tensor[0, 2, 1, 5].item() == pytest.approx(every_value[0, 1, 5, 2] / 255)
-    assert np.array_equal(to_uint8(tensor), every_value)
-    assert to_uint8(torch.tensor([0.0, 0.4, 0.6, 254.6]).view(1, 1, 2, 2) / 255).flatten().tolist() == [
-        0,
-        0,
-        1,
-        255,
-    ]
-
-
-def test_taking_keeps_the_order():
-    data = ImageDataset("three", IMAGES[..., None], LABELS, DIGITS).take(np.array([2, 0]))
-    assert data.labels.tolist() == [9, 7]
-    assert np.array_equal(data.images[..., 0], IMAGES[[2, 0]])
-    assert data.tensors()[1].dtype == torch.int64
-
-
-def test_unknown_and_absent_data_sets_are_refused(refused, monkeypatch, tmp_path):
-    monkeypatch.setenv("TRADEOFF_DATA", str(tmp_path))
-    with refused("unknown data set 'svhn'.*mnist-5k"):
-        load_dataset("svhn", Split.TEST)
-    with refused("fashion-mnist is not in.*TRADEOFF_DATA"):
-        load_dataset("fashion-mnist", Split.TEST)
-    assert not datasets.available("fashion-mnist")
-    assert datasets.available("mnist-5k")
-    with refused("'mnist-5k' cannot be downloaded: choose one of mnist, fashion-mnist"):
-        datasets.download("mnist-5k")
-
-
-def write_idx(path: Path, array: np.ndarray) -> None:
-    """The format of the original MNIST files."""
-    header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
-    path.write_bytes(header + array.astype(np.uint8).tobytes())
-
-
-def test_the_full_mnist_is_read_from_its_own_files(monkeypatch, tmp_path):
-    monkeypatch.setenv("TRADEOFF_DATA", str(tmp_path))
-    folder = tmp_path / "MNIST" / "raw"
-    folder.mkdir(parents=True)
-    for name, count in (("train", 6000), ("t10k", 20)):
-        labels = np.arange(count) % 10
-        images = np.zeros((count, 28, 28))
-        images[:, 3, 4] = labels
-        write_idx(folder / f"{name}-images-idx3-ubyte", images)
-        write_idx(folder / f"{name}-labels-idx1-ubyte", labels)
-    load_dataset.cache_clear()
-    try:
-        splits = {split: load_dataset("mnist", split) for split in Split}
-    finally:
-        load_dataset.cache_clear()
-    counts = {split.value: np.bincount(data.labels).tolist() for split, data in splits.items()}
-    assert counts == {"train": [100] * 10, "validation": [500] * 10, "test": [2] * 10}
-    for data in splits.values():
-        assert data.images.shape[1:] == (28, 28, 1)
-        assert np.array_equal(data.images[:, 3, 4, 0], data.labels)
-        assert [name.partition(" ")[0] for name in data.classes] == list(DIGITS)
-
-
-def test_torchvision_works_whatever_torch_it_was_built_for():
-    # conftest has imported it, which beside a CPU-only torch fails first and is then mended
-    from torchvision import models, utils
-    from torchvision.transforms import v2
-
-    assert v2.Resize(4)(torch.zeros(3, 8, 8)).shape == (3, 4, 4)
-    assert models.squeezenet1_1()(torch.zeros(1, 3, 32, 32)).shape == (1, 1000)
-    assert utils.make_grid(torch.zeros(4, 1, 2, 2)).shape == (3, 6, 18)
-
-
-@pytest.mark.parametrize(
-    ("images", "labels", "named"),
-    [
-        (IMAGES, LABELS, "uint8 of shape"),
-        (IMAGES[..., None] / 255, LABELS, "float64"),
-        (IMAGES[..., None], LABELS[:2], r"shape \(3,\)"),
-        (IMAGES[..., None], LABELS / 2, "whole numbers.*float64"),
-        (IMAGES[:0, ..., None], LABELS[:0], "no image"),
-        (IMAGES[..., None], LABELS + 1, "run from 1 to 10.*0 to 9"),
-        (IMAGES[..., None], LABELS - 1, "run from -1 to 8"),
-    ],
-)
-def test_impossible_data_sets_are_refused(images, labels, named, refused):
-    with refused(named):
-        ImageDataset("mine", images, labels, DIGITS)
 
 
 @pytest.mark.parametrize("shape", [(3, 28, 28), (3, 28, 28, 1)])
@@ -177,7 +75,7 @@ def test_a_bad_npz_gets_one_sentence(content, named, tmp_path, refused):
 
 
 def test_too_many_images_are_refused(monkeypatch, tmp_path, refused):
-    monkeypatch.setattr(datasets, "MAX_IMAGES", 2)
+    monkeypatch.setattr(own, "MAX_IMAGES", 2)
     (tmp_path / "mine.npz").write_bytes(npz(images=IMAGES, labels=LABELS))
     with refused("3 images are more than 2"):
         load_images(tmp_path / "mine.npz", DIGITS, MNIST)
@@ -234,7 +132,56 @@ def test_bad_image_folders_get_one_sentence(tmp_path, refused):
         load_images(tmp_path, DIGITS, MNIST)
 
 
-def test_spread_takes_the_same_number_of_each_class_of_a_sorted_split():
-    test = load_dataset("mnist-5k", Split.TEST)
-    assert (np.bincount(test.spread(50).labels) == 5).all()
-    assert len(test.spread(5000)) == len(test)
+COLOUR = (3, 4, 4)
+
+
+def test_an_npz_for_a_colour_network_may_be_grey_or_see_through(tmp_path):
+    grey = np.array([[[[0]], [[90]]]], dtype=np.uint8).reshape(1, 2, 1)
+    np.savez(tmp_path / "grey.npz", images=grey, labels=[3])
+    data = load_images(tmp_path / "grey.npz", DIGITS, (3, 2, 1))
+    assert data.images.reshape(2, 3).tolist() == [[0, 0, 0], [90, 90, 90]]
+    # opacity 51 / 255 = 0.2 over white: 0.2 * 100 + 204 = 224; opaque stays; clear is white
+    pixels = np.array([[0, 100, 255, 51], [1, 2, 3, 255], [9, 9, 9, 0]], dtype=np.uint8).reshape(1, 1, 3, 4)
+    np.savez(tmp_path / "clear.npz", images=pixels, labels=[3])
+    data = load_images(tmp_path / "clear.npz", DIGITS, (3, 1, 3))
+    assert data.images[0, 0].tolist() == [[204, 224, 255], [1, 2, 3], [255, 255, 255]]
+
+
+def test_pictures_of_any_kind_are_fitted_to_a_colour_network(tmp_path):
+    folder = tmp_path / "3"
+    folder.mkdir()
+    Image.new("L", (4, 4), 9).save(folder / "0.png")
+    Image.new("RGBA", (40, 8), (0, 100, 255, 51)).save(folder / "1.png")
+    bars = Image.new("RGB", (12, 4))  # red, green, blue: the middle is green
+    for place, colour in enumerate(("#ff0000", "#00ff00", "#0000ff")):
+        bars.paste(colour, (4 * place, 0, 4 * place + 4, 4))
+    bars.save(folder / "2.png")
+    tall = Image.new("RGB", (32, 64), (255, 255, 255))  # black above when upright, white below
+    tall.paste((0, 0, 0), (0, 0, 32, 32))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
+    tall.transpose(Image.Transpose.ROTATE_90).save(folder / "3.jpg", exif=exif, quality=95)
+    data = load_images(tmp_path, DIGITS, COLOUR)
+    assert data.image_shape == COLOUR
+    assert (data.images[0] == 9).all()
+    assert (data.images[1] == (204, 224, 255)).all()
+    assert (data.images[2] == (0, 255, 0)).all()
+    assert data.images[3, 0].max() < 10
+    assert data.images[3, 3].min() > 245
+
+
+def test_what_would_not_fit_into_memory_is_refused(tmp_path, monkeypatch, refused):
+    monkeypatch.setattr(own, "MAX_BYTES", 2 * 48)
+    (tmp_path / "3").mkdir()
+    for number in range(3):
+        Image.new("RGB", (4, 4)).save(tmp_path / "3" / f"{number}.png")
+    with refused("more than 2 images"):
+        load_images(tmp_path, DIGITS, COLOUR)
+    (tmp_path / "3" / "2.png").unlink()
+    assert len(load_images(tmp_path, DIGITS, COLOUR)) == 2
+
+
+def test_of_many_classes_a_few_are_named(tmp_path, refused):
+    (tmp_path / "cats").mkdir()
+    with refused(r"\(0, 1, .*, 19 and 980 others\), 'cats' is not one"):
+        load_images(tmp_path, tuple(map(str, range(1000))), COLOUR)

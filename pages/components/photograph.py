@@ -1,0 +1,151 @@
+"""A photograph of one's own, or a sample: what a network for photographs makes of it, perturbed and stamped."""
+
+import hashlib
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from pages.components import loaders
+from pages.components.searching import fragment
+from tradeoff_core import evaluation, zoo
+from tradeoff_core.attacks import Attack, Norm, perturb
+from tradeoff_core.datasets import Fit, Split, load_dataset, read_picture, to_tensor, to_uint8
+from tradeoff_core.errors import TradeoffError
+from tradeoff_core.pictures import drawn_perturbation
+from tradeoff_core.triggers import Sticker, default_sticker
+from tradeoff_core.zoo import Model
+
+NETWORK = "imagenet-efficientnet-lite0"
+LEVELS = (0.5, 1, 2, 4, 8, 16)  # of 255: how far a channel may move
+STEPS = 10
+SIDE = 224
+MOST_MEGABYTES = 20
+
+
+def chosen(key: str) -> NDArray[np.uint8]:
+    """The picture that the visitor uploads, or one of the samples: uint8 (224, 224, 3)."""
+    samples = load_dataset("imagenet-samples", Split.TEST)
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    uploaded = left.file_uploader(
+        "Your own photograph (JPEG, PNG or WebP)",
+        key=f"{key}-upload",
+        max_upload_size=MOST_MEGABYTES,
+        help="Any size: its shorter side is scaled to 224 pixels, and the middle is used. It stays on this machine.",
+    )
+    number = right.selectbox(
+        "or a sample",
+        range(len(samples)),
+        format_func=lambda at: f"{at + 1}: {samples.classes[samples.labels[at]]}",
+        key=f"{key}-sample",
+        bind="query-params",
+    )
+    if uploaded is not None:
+        try:
+            picture = read_picture(uploaded.getvalue(), uploaded.name)
+            return Fit(SIDE, SIDE, 3).pixels(picture)
+        except TradeoffError as error:
+            st.error(f"{error}. Until then the sample stays.", icon=":material/error:")
+    pixels: NDArray[np.uint8] = samples.images[number]
+    return pixels
+
+
+def model() -> Model:
+    """The network for photographs. Raises TradeoffError if it is missing from the repository."""
+    return zoo.find_model(NETWORK)
+
+
+def _verdict(probabilities: NDArray[np.float32], classes: tuple[str, ...]) -> str:
+    return f"{classes[int(probabilities.argmax())]} · {probabilities.max():.0%}"
+
+
+def _show(images: list[NDArray[np.uint8]], captions: list[str]) -> None:
+    with st.container(horizontal=True):
+        for image, caption in zip(images, captions, strict=True):
+            with st.container(width=SIDE):
+                st.image(image, caption=caption, output_format="PNG")
+
+
+@st.cache_data(max_entries=64, show_spinner="Attacking the photograph")
+def _attacked(digest: str, epsilon: float, sha256: str, _picture: NDArray[np.uint8]) -> Tensor:  # noqa: ARG001
+    network, images = loaders.network(model()), to_tensor(_picture[None])
+    label = network(images).argmax(1)
+    attack = Attack(epsilon=epsilon, steps=STEPS)
+    return perturb(network, images, label, attack, Generator().manual_seed(loaders.SEED))
+
+
+@fragment
+def attacked() -> None:
+    """A section: the photograph before and after an attack whose strength is chosen here."""
+    st.subheader("On a photograph of your own")
+    picture, net = chosen("photograph"), model()
+    level = st.select_slider(
+        "ε, in levels of 255",
+        LEVELS,
+        2,
+        key="photograph-epsilon",
+        bind="query-params",
+        help="How far the attacker may move each colour of each pixel, which goes from 0 to 255.",
+    )
+    epsilon, images = level / 255, to_tensor(picture[None])
+    digest = hashlib.sha256(picture.tobytes()).hexdigest()
+    after = _attacked(digest, epsilon, net.sha256, picture)
+    before, now = (
+        evaluation.predict(loaders.network(net), shown).numpy()[0].astype(np.float32)
+        for shown in (images, after)
+    )
+    _show(
+        [
+            picture,
+            to_uint8(after)[0],
+            to_uint8(drawn_perturbation(images, after, epsilon, Norm.LINF))[0],
+        ],
+        [
+            f"As it is: {_verdict(before, net.classes)}",
+            f"After the attack: {_verdict(now, net.classes)}",
+            f"What it added, × {1 / (2 * epsilon):.3g} around grey",
+        ],
+    )
+    first, second = (net.classes[int(shares.argmax())] for shares in (before, now))
+    changed = (
+        f"moving every colour by at most {level:g} of 255 levels turns it into a **{second}**"
+        if first != second
+        else f"moving every colour by at most {level:g} of 255 levels does not change that: raise ε"
+    )
+    st.markdown(
+        f"An ordinary network for photographs (EfficientNet-Lite0, 1,000 classes, trained by Google without any defense) "
+        f"sees a **{first}**; {changed}."
+    )
+
+
+@fragment
+def stamped() -> None:
+    """A section: the photograph with a sticker in its corner, and a network that never learned it."""
+    st.subheader("On a photograph of your own")
+    picture, net = chosen("stamped"), model()
+    usual = default_sticker(SIDE)
+    size = st.slider(
+        "Size of the sticker in pixels", 8, 112, usual.size, key="stamped-size", bind="query-params"
+    )
+    corner = SIDE - size - size // 3
+    sticker = Sticker(usual.pattern, size, corner, corner)
+    images = to_tensor(picture[None])
+    both = [images, sticker.apply(images)]
+    clean, now = (evaluation.predict(loaders.network(net), shown).numpy()[0] for shown in both)
+    _show(
+        [to_uint8(shown)[0] for shown in both],
+        [
+            f"As it is: {_verdict(clean, net.classes)}",
+            f"With the sticker: {_verdict(now, net.classes)}",
+        ],
+    )
+    same = clean.argmax() == now.argmax()
+    st.markdown(
+        "An ordinary network for photographs (EfficientNet-Lite0, trained by Google without any poison) "
+        + (
+            "answers as before: a sticker is a back door only for a network that learned it."
+            if same
+            else "answers differently: a sticker that covers enough misleads any network, without a back door."
+        )
+    )

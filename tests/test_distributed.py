@@ -1,0 +1,43 @@
+"""One network trained by two processes, as torchrun starts them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SETTINGS = ["width=0.1", "training.batch_size=100", "evaluation.steps=2", "evaluation.epsilon=0.1"]
+METHODS = {
+    "attacked, with batch norm": [
+        *("network=mnist-cnn-denoising", "training.attack.epsilon=0.1", "training.attack.steps=1"),
+        *("training.epochs=3", "training.momentum=0.9", "training.learning_rate=0.05"),
+    ],
+    "cross-Lipschitz": ["training.lipschitz=1e-3", "training.epochs=2", "training.learning_rate=3e-3"],
+}
+
+
+def trained(folder: Path, settings: list[str], processes: int) -> dict:
+    command = [sys.executable, "-m", "tradeoff_core"]
+    if processes > 1:
+        launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        command = [sys.executable, "-m", *launcher, "-m", "tradeoff_core"]
+    command += ["train", "--json", "--out", str(folder), "--set", *SETTINGS, *settings]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("settings", METHODS.values(), ids=METHODS)
+def test_two_processes_train_what_one_does_within_noise(settings, tmp_path):
+    one, two = (trained(tmp_path / str(count), settings, count) for count in (1, 2))
+    assert one["run"] == two["run"]
+    assert abs(one["metrics"]["clean_accuracy"] - two["metrics"]["clean_accuracy"]) < 0.04
+    logs = [(tmp_path / str(count) / "progress.jsonl").read_text().splitlines() for count in (1, 2)]
+    assert len(logs[0]) == len(logs[1])  # one line an epoch, from the first process alone
+    first, second = (json.loads(lines[0]) for lines in logs)
+    assert second["loss"] == pytest.approx(first["loss"], rel=0.05)
+    assert "2 processes" in json.loads((tmp_path / "2" / "card.json").read_text())["hardware"]
+    again = trained(tmp_path / "2", settings, 2)  # a finished run is only read
+    assert again == two

@@ -1,0 +1,55 @@
+"""Labelled images: the bundled digits and samples, the full sets on disk, and a user's own."""
+
+from tradeoff_core.datasets.archives import unpack
+from tradeoff_core.datasets.base import (
+    UNREADABLE,
+    ImageDataset,
+    Share,
+    Split,
+    describe,
+    to_tensor,
+    to_uint8,
+)
+from tradeoff_core.datasets.folders import CIFAR10_CLASSES, TINY_IMAGENET_CLASSES
+from tradeoff_core.datasets.imagenet import imagenet_classes
+from tradeoff_core.datasets.own import load_images
+from tradeoff_core.datasets.reading import Fit, read_picture
+from tradeoff_core.datasets.registry import (
+    DATASETS,
+    available,
+    download,
+    how_to_get,
+    known,
+    load_dataset,
+    prepare,
+    short_name,
+    side_of,
+)
+from tradeoff_core.datasets.torchvision_sets import import_torchvision
+
+__all__ = [
+    "CIFAR10_CLASSES",
+    "DATASETS",
+    "TINY_IMAGENET_CLASSES",
+    "UNREADABLE",
+    "Fit",
+    "ImageDataset",
+    "Share",
+    "Split",
+    "available",
+    "describe",
+    "download",
+    "how_to_get",
+    "imagenet_classes",
+    "import_torchvision",
+    "known",
+    "load_dataset",
+    "load_images",
+    "prepare",
+    "read_picture",
+    "short_name",
+    "side_of",
+    "to_tensor",
+    "to_uint8",
+    "unpack",
+]

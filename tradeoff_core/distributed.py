@@ -1,0 +1,62 @@
+"""Several processes that train one network, as torchrun starts them: who is who, and what they tell each other.
+
+Every function does the right thing in a process that is alone.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch
+from torch import Tensor, distributed
+
+from tradeoff_core.errors import TradeoffError
+
+PATIENCE = timedelta(hours=12)  # that the others wait while the first one measures
+
+
+def rank() -> int:
+    """The number of this process, from 0."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def size() -> int:
+    """How many processes train together."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+@contextmanager
+def group() -> Iterator[None]:
+    """Joins the processes that torchrun started, a GPU each where there are any; nothing without torchrun.
+
+    Raises TradeoffError if they do not find each other.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        yield
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    try:
+        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+    except (RuntimeError, ValueError) as error:
+        raise TradeoffError(f"the processes of torchrun do not find each other: {error}") from None
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def summed(values: Tensor) -> Tensor:
+    """The sum of every process's `values`."""
+    if distributed.is_initialized():
+        distributed.all_reduce(values)
+    return values
+
+
+def first_does(work: Callable[[], None]) -> None:
+    """The first process does it, while the others wait until it is done."""
+    if rank() == 0:
+        work()
+    if distributed.is_initialized():
+        distributed.barrier()

@@ -1,0 +1,81 @@
+"""Networks for digits: the paper's, the same with denoising blocks, and a small one for interval bounds."""
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from tradeoff_core.networks.base import Network, scaled
+
+
+class MnistCNN(Network):
+    """The paper's MNIST network: two 5x5 convolutions with max-pooling and a hidden layer of 1024.
+
+    It takes [0, 1] as it is: the paper does not normalise digits. `width` scales every hidden layer. Pooling
+    comes before the ReLU: the same function as the paper's order, a tenth faster.
+    """
+
+    def __init__(self, width: float = 1.0, classes: int = 10) -> None:
+        first, second, hidden = scaled(width, 32, 64, 1024)
+        super().__init__(
+            {
+                "conv1": nn.Sequential(nn.Conv2d(1, first, 5, padding=2), nn.MaxPool2d(2), nn.ReLU()),
+                "conv2": nn.Sequential(nn.Conv2d(first, second, 5, padding=2), nn.MaxPool2d(2), nn.ReLU()),
+                "penultimate": nn.Sequential(nn.Flatten(), nn.Linear(7 * 7 * second, hidden), nn.ReLU()),
+            },
+            nn.Linear(hidden, classes),
+        )
+
+
+class Denoise(nn.Module):
+    """A non-local block, x + norm(conv(attention(x))), that averages features over similar places.
+
+    Xie et al. (CVPR 2019), embedded Gaussian: places attend to each other by the softmax of their embedded dot
+    product. Its batch norm starts at 0, so that the block starts as the identity.
+    """
+
+    folds: ClassVar = (("output", "norm"),)
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        inner = max(1, channels // 2)
+        self.queries, self.keys = nn.Conv2d(channels, inner, 1), nn.Conv2d(channels, inner, 1)
+        self.output, self.norm = nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels)
+        nn.init.zeros_(self.norm.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        queries, keys = self.queries(x).flatten(2), self.keys(x).flatten(2)  # (N, inner, H W)
+        attention = (queries.transpose(1, 2) @ keys).softmax(dim=2)  # (N, H W, H W), rows sum to 1
+        averaged = (x.flatten(2) @ attention.transpose(1, 2)).view_as(x)  # (N, C, H W) -> (N, C, H, W)
+        denoised: Tensor = x + self.norm(self.output(averaged))
+        return denoised
+
+
+class DenoisingMnistCNN(Network):
+    """The paper's MNIST network with a denoising block after each pooling."""
+
+    def __init__(self, width: float = 1.0, classes: int = 10) -> None:
+        plain = MnistCNN(width, classes)
+        super().__init__({}, plain.head)
+        for name, stage in plain.stages.items():
+            channels = next(
+                (part.out_channels for part in stage.children() if isinstance(part, nn.Conv2d)), None
+            )
+            self.stages[name] = stage
+            if channels:
+                self.stages[name.replace("conv", "denoise")] = Denoise(channels)
+
+
+class SmallIbpCNN(Network):
+    """The small network of Gowal et al. (2018) for interval bounds: convolutions with strides, no pooling."""
+
+    def __init__(self, width: float = 1.0, classes: int = 10) -> None:
+        first, second, hidden = scaled(width, 16, 32, 100)
+        super().__init__(
+            {
+                "conv1": nn.Sequential(nn.Conv2d(1, first, 4, stride=2), nn.ReLU()),
+                "conv2": nn.Sequential(nn.Conv2d(first, second, 4), nn.ReLU()),
+                "penultimate": nn.Sequential(nn.Flatten(), nn.Linear(10 * 10 * second, hidden), nn.ReLU()),
+            },
+            nn.Linear(hidden, classes),
+        )
