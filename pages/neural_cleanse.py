@@ -71,7 +71,12 @@ def verdict() -> str:
         return f"The back door is in class {classes[target]}, which it misses."
     others = [classes[label] for label in flagged if label != target]
     false = f" Class {' and '.join(others)} is a false alarm." if others else ""
-    return ("That is the class with the back door." if target in flagged else "It is the right one.") + false
+    if target in flagged:
+        return "That is the class with the back door." + false
+    return (
+        "The back door is in this class, but its index is too small for the defense to say so: **missed**."
+        + false
+    )
 
 
 def is_of_kind(entry: results.Cleansed, labels: PoisonLabels, trigger: type) -> bool:
@@ -85,6 +90,7 @@ def is_of_kind(entry: results.Cleansed, labels: PoisonLabels, trigger: type) -> 
 def in_the_table(labels: PoisonLabels, trigger: type, found: list[results.Cleansed]) -> dict[str, str]:
     """A row of the table: what the seeds gave on average, and what was published."""
     right = sum(e.numbers["suspect"] == e.spec.target_class for e in found)
+    caught = sum(e.spec.target_class in e.numbers["flagged_classes"] for e in found)
 
     def both(key: str) -> str:
         means = [100 * float(np.mean([e.numbers[when][key] for e in found])) for when in ("before", "after")]
@@ -94,6 +100,7 @@ def in_the_table(labels: PoisonLabels, trigger: type, found: list[results.Cleans
     return {
         "poison": f"{trigger.__name__.lower()}, {labels}",
         "right class suspected": f"{right} of {len(found)} seeds",
+        "and flagged": f"{caught} of {len(found)}",
         "backdoor success": both("backdoor_success_rate"),
         "clean accuracy": both("clean_accuracy"),
         "adversarial accuracy": both("adversarial_accuracy"),
@@ -127,7 +134,7 @@ with right:
         width=130,
     )
 st.caption(
-    f"Each picture is what the machine would stamp, the brighter the more it covers; it sees {len(data):,} clean digits and the network, "
+    f"Each picture is mask times pattern, what the machine would stamp; what it would paint black is not seen. It knows {len(data):,} clean digits and the network, "
     "and neither the poison nor the training set. "
     f"Stamped on all of them but class {classes[suspect]}'s own, its trigger sends {triggers.success[suspect]:.0%} there."
 )

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.components import cards, loaders, pickers
+from pages.components.changes import between
 from tradeoff_core import figures, published, results
 from tradeoff_core.attacks import in_levels
 from tradeoff_core.zoo import Model
@@ -22,16 +23,7 @@ model_a, model_b = models = pickers.two_models()
 st.title("Does robustness open a back door?")
 for letter, model in zip("AB", models, strict=True):
     st.markdown(in_a_sentence(letter, model))
-more_robust = model_b.adversarial_accuracy.value - model_a.adversarial_accuracy.value
-more_open = model_b.backdoor_success_rate.value - model_a.backdoor_success_rate.value
-st.markdown(
-    "A and B learned from different poison, so their back doors are hard to compare: choose two with the same."
-    if model_a.spec.poison != model_b.spec.poison
-    else f"**B withstands the attack on {100 * more_robust:.0f} percentage points more of the digits, and its back door "
-    f"opens on {100 * more_open:.0f} percentage points more.**"
-    if more_robust > 0 and more_open > 0
-    else "This pair does not show the trade-off: compare a standard A with an adversarially trained B."
-)
+st.markdown(between(model_a, model_b))
 
 cards.chart(
     figures.seesaw(

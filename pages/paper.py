@@ -18,7 +18,8 @@ chosen = st.selectbox(
     "Table of the paper",
     [*tables, EVERYTHING],
     format_func=lambda name: tables.get(
-        name, f"All {sum(bool(row.published) for row in published.rows())} published rows"
+        name,
+        f"All {sum(bool(row.published) for row in published.rows())} published rows, and ours for digits",
     ),
     key="table",
     bind="query-params",
@@ -28,7 +29,7 @@ rows = published.rows(None if chosen == EVERYTHING else chosen)
 comparisons = published.comparisons(chosen) if chosen in published.TRADEOFFS else []
 
 if comparisons:
-    cards.chart(figures.arrows(comparisons), name=f"paper-{chosen}")
+    cards.chart(figures.arrows(comparisons), name=f"paper-{chosen}-figure")
     st.markdown(verdicts(comparisons))
     st.caption(
         "An arrow goes from a network without a defense against adversarial examples to one with it: to the right, its "
@@ -42,16 +43,23 @@ st.dataframe(
     width="stretch",
     height="content" if len(rows) < 25 else 600,
     column_config={
-        name: st.column_config.Column(width="medium") for name in ("Condition", "Ours differs in")
+        "Data set": st.column_config.Column(pinned=True, width=85),
+        "Condition": st.column_config.Column(pinned=True, width=230),
+        "Ours differs in": st.column_config.Column(width=420),
     },
 )
 if chosen != EVERYTHING and published.TABLES[chosen].note:
     st.caption(published.TABLES[chosen].note)
 cards.table_buttons(shown, f"paper-{chosen}", tables.get(chosen, "Every published row"), as_numbers(rows))
 st.caption(
-    "*Clean* and *Adversarial* are accuracies, *Backdoor* is backdoor success. *here*: mean of the seeds and, in brackets, the lowest and the highest of them; "
-    "1,000 test digits each. *PGD-40* is the attack that the rest of "
-    "this app measures with (l∞ ε 0.3); the other columns are under the attack of the paper's row."
+    "*here*: mean of the seeds and, in brackets, the lowest and the highest of them."
+    + (
+        " *Clean* and *Adversarial* are accuracies, *Backdoor* is backdoor success; 1,000 test digits each. *PGD-40* is "
+        "the attack that the rest of this app measures with (l∞ ε 0.3); the other columns are under the attack of the "
+        "paper's row."
+        if any(published.RATES[0] in published.TABLES[row.table].metrics for row in rows)
+        else ""
+    )
 )
 
 runs = {f"{run.condition}, seed {run.seed}": run for row in rows for run in row.runs}
@@ -69,8 +77,9 @@ st.markdown(
   each model's card also holds PGD-100 with five restarts and AutoAttack.
 - **A typing error, or not.** Two MNIST rows of supplement table 1 print the same number for clean and adversarial
   accuracy; main table 1a has another clean accuracy for one of them.
-- **Chance.** A defense that removes k of a class's n examples finds k/n of its poison by luck. Published detection
-  rates of 50.1, 10.6 and 5.2% sit on that line: that is the finding.
+- **Chance.** A defense that removes k of a class's n examples finds k/n of its poison by luck. What spectral
+  signatures find of CIFAR-10's clean-label poison after adversarial training, 50.1, 10.6 and 5.2%, sits on that line:
+  that is the finding.
 - **One seed.** The paper's CIFAR-10 and ImageNet numbers come from a single run each.
 - **Later work disputes the generality.** Adversarial training *resists* triggers smaller than its budget, and training
   against patches resists stickers ([arXiv 2202.10627](https://arxiv.org/abs/2202.10627)). The maps on the

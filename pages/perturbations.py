@@ -170,7 +170,7 @@ if curves:
                 (f"{letter}, {pickers.describe(model)}", epsilons, rates, trained_epsilon(model, norm))
                 for letter, model, rates in zip("AB", models, curves, strict=True)
             ],
-            f"{'accuracy' if aim is None else f'not turned into a {aim}'} ({str(attack).split(',')[0]}, {norm})",
+            f"{'accuracy' if aim is None else f'not turned into a {aim}'} ({str(attack).rpartition(' ')[0]})",
         ),
         name="accuracy-by-epsilon",
     )

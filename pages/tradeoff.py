@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.components import cards, pickers
 from pages.components.changes import said, under_its_own_attack
-from pages.components.turning import map_in_words, rates_in_words
+from pages.components.turning import conspicuous, map_in_words, rates_in_words
 from tradeoff_core import conditions, figures, published, results, zoo
 from tradeoff_core.triggers import Sticker, Watermark
 
@@ -16,8 +16,7 @@ SHOWN_FIRST = ("l2", "denoising-adversarial", "dirty-label, tuned on clean digit
 available = conditions.measured(DATASET)
 everything = results.curve(DATASET)
 
-columns = st.columns([5, 2, 2], vertical_alignment="bottom")
-shown = columns[0].multiselect(
+shown = st.multiselect(
     "Other conditions to show beside the curve",
     list(available),
     [name for name in SHOWN_FIRST if name in available],
@@ -27,7 +26,8 @@ shown = columns[0].multiselect(
     help="Another attacker, norm, capacity or defense in training. The same poison (clean-label, half of class 7), unless "
     "named. An arrow on the right goes from networks without the defense to those with it.",
 )
-seeds = columns[1].pills(
+columns = st.columns(2, vertical_alignment="bottom")
+seeds = columns[0].pills(
     "Seeds",
     sorted({run.seed for run in everything}),
     selection_mode="multi",
@@ -36,12 +36,13 @@ seeds = columns[1].pills(
     bind="query-params",
     help="A seed fixes the chance in training; three of them show how much chance matters.",
 )
-show_published = columns[2].toggle(
+show_published = columns[1].toggle(
     "Published",
     True,
     key="published",
     bind="query-params",
-    help="Hollow markers: 60,000 training digits, mean of 10 seeds, attacked with PGD-10.",
+    help="Hollow markers: 60,000 training digits, mean of 10 seeds, each attacked with PGD-10 at the ε it was trained "
+    "with (0.3 for standard training), so not all at the ε of the axis.",
 )
 if not seeds:
     st.warning("Choose at least one seed.")
@@ -60,7 +61,8 @@ others = [
     if of_seeds(chosen := conditions.runs_of(name, DATASET))
 ]
 rates, maps = of_seeds(results.sweep("poison-rate", DATASET)), results.sweep("maps", DATASET)
-by_name = {run.name: run for run in (*runs, *(run for _, _, some in others for run in some), *rates)}
+drawn = (*runs, *(run for _, *sides in others for side in sides for run in side), *rates)
+by_name = {run.name: run for run in reversed(drawn)}  # of a run that was measured twice, the curve's
 zoo_specs = {zoo.find_model(name).spec.as_trained: name for name in zoo.model_ids()}
 
 
@@ -110,7 +112,8 @@ with right:
     )
 for title, baseline, defended in others:
     st.markdown(
-        f"- **{title}**: {said(conditions.changes(defended, baseline))}.{under_its_own_attack(defended)}"
+        f"- **{title}**: {said(conditions.changes(defended, baseline), defended[0].spec.evaluation)}."
+        + under_its_own_attack(defended, DATASET)
     )
 
 if picked in by_name:
@@ -133,8 +136,8 @@ else:
         "as are some of the other conditions: such a network becomes model B."
     )
 st.download_button(
-    "Download all runs shown (CSV)",
-    results.as_csv(tuple(by_name.values())),
+    "Download all runs of this page (CSV)",
+    results.as_csv((*drawn, *maps)),
     "trade-off.csv",
     "text/csv",
     icon=":material/download:",
@@ -151,7 +154,7 @@ if rates:
     st.markdown(rates_in_words(rates))
     st.caption(
         "Clean-label: the sticker is on this share of the true sevens, a tenth of it of the whole data set. Trained with "
-        "the fast recipe (PGD-5, half width)."
+        f"the fast recipe (PGD-5, half width).{conspicuous(rates)}"
     )
 
 if maps:

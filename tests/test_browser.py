@@ -174,3 +174,17 @@ def test_the_game_can_be_played_to_its_end(browser, address):
     page.get_by_role("heading", name="The end").wait_for()
     assert page.locator("[data-testid='stException']").count() == 0
     page.close()
+
+
+def test_an_addresss_models_stay_when_the_page_changes(browser, address):
+    page = opened(browser, address, "?A=Standard%2C+no+poison&B=Standard%2C+dirty-label")
+    for link, heading in (
+        ("Trade-off", "What does robustness cost?"),
+        ("Stickers", "What does a small sticker do?"),
+    ):
+        page.get_by_role("link", name=link).click()
+        page.get_by_role("heading", name=heading).wait_for()
+        settle(page)
+        assert page.locator(".st-key-A input").input_value() == "Standard, no poison"
+        assert page.locator(".st-key-B input").input_value() == "Standard, dirty-label"
+    page.close()

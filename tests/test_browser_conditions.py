@@ -174,7 +174,7 @@ def test_the_conditions_that_are_chosen_are_drawn_and_said_and_in_the_address(br
 def test_the_seeds_and_the_published_markers_can_be_switched_off_and_stay_so(browser, address):
     page = opened(browser, address, "tradeoff")
     expect(page.get_by_text("(means of 3 seeds")).to_be_visible()
-    expect(legend(page, "plane").get_by_text("published", exact=True)).to_be_visible()
+    expect(legend(page, "plane").get_by_text("published at its own ε", exact=True)).to_be_visible()
     for seed in ("1", "2"):
         page.locator(".st-key-seeds").get_by_role("button", name=seed, exact=True).click()
     page.locator(".st-key-published label").click()
@@ -186,7 +186,7 @@ def test_the_seeds_and_the_published_markers_can_be_switched_off_and_stay_so(bro
         expect(page.get_by_text("(means of 1 seed,")).to_contain_text(
             f"backdoor success from {success[0.0]:.0%} to {success[max(success)]:.0%}"
         )
-        expect(legend(page, "plane").get_by_text("published", exact=True)).to_have_count(0)
+        expect(legend(page, "plane").get_by_text("published at its own ε", exact=True)).to_have_count(0)
         expect(legend(page, "by_epsilon").filter(has_text="published")).to_have_count(0)
         expect(legend(page, "by_epsilon").first).to_contain_text("mean of 1 seed")
         drawn = points_drawn(page, "by_epsilon", "Backdoor success, each seed")

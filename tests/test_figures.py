@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pages.components.turning import map_in_words
+from pages.components.changes import said
+from pages.components.turning import map_in_words, rates_in_words
 from tradeoff_core import figures
+from tradeoff_core.attacks import Attack
 from tradeoff_core.defenses.activation_clustering import Clusters
 from tradeoff_core.defenses.detection import Detection
 from tradeoff_core.defenses.neural_cleanse import anomaly_index
@@ -48,8 +50,8 @@ def test_the_curve_draws_means_seeds_and_published_values():
     traces = {trace.name: trace for trace in figures.tradeoff_by_epsilon(runs, [row], "PGD-40").data}
     assert list(traces["Backdoor success, mean of 2 seeds"].y) == [30, 90]
     assert list(traces["Backdoor success, each seed"].customdata) == ["0-0", "0-1", "0.3-0"]
-    assert traces["Backdoor success, published"].marker.symbol == "square-open"
-    assert list(traces["Backdoor success, published"].y) == pytest.approx([67])
+    assert traces["Backdoor success, published at its own ε"].marker.symbol == "square-open"
+    assert list(traces["Backdoor success, published at its own ε"].y) == pytest.approx([67])
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_accuracy_curves_mark_the_training_epsilon():
 
 def test_the_data_of_every_trace_can_be_downloaded():
     figure = figures.confusion([("A", np.eye(2)), ("B", np.eye(2))], 1)
-    assert figures.as_csv(figure).splitlines()[:3] == ["trace,x,y,z", "A,0,0,100.0", "A,1,0,0.0"]
+    assert figures.as_csv(figure).splitlines()[:3] == ["trace,x,y,z,note", "A,0,0,100.0,", "A,1,0,0.0,"]
     figure = figures.tradeoff_by_epsilon([a_run(0, 0, 20), a_run(0.3, 70, 90)], [], "PGD-40")
     assert 'each seed",0.3,90.0,' in figures.as_csv(figure)
 
@@ -242,3 +244,49 @@ def test_a_map_is_told_with_its_ends_and_with_a_turn_on_the_way():
         map_in_words(runs[:1], lambda run: run.seed, "side", "")
         == "Too little of this map is measured yet to say."
     )
+
+
+def test_a_maps_csv_names_its_rows_and_columns_and_an_arrows_its_condition():
+    runs = [at(0, 10, size=1), at(0.3, 5, size=1), at(0, 20, size=3), at(0.3, 90, size=3)]
+    lines = figures.as_csv(figures.turning_map(runs, lambda run: run.spec.trigger.size, "side")).splitlines()
+    assert [line.split(",")[1:4] for line in lines[1:]] == [
+        ["0", "1", "10.0"],
+        ["0.3", "1", "5.0"],
+        ["0", "3", "20.0"],
+        ["0.3", "3", "90.0"],
+    ]
+    curve = figures.as_csv(figures.tradeoff_by_epsilon([a_run(0, 0, 20, 2)], (), "PGD-40"))
+    assert "training ε 0, seed 2; Backdoor success 20.0%" in curve
+
+
+def test_poison_rates_are_told_over_the_seeds_that_both_ends_have():
+    runs = [at(0, 10), at(0, 90, 1), at(0.1, 50, 1), at(0.3, 60)]
+    assert rates_in_words(runs) == (
+        "Backdoor success from standard training to training ε = 0.3 (mean of 1 seed): 50% poisoned: rises from **10%** "
+        "to **60%**."
+    )
+    assert rates_in_words(runs[:2]) == "Too little of this is measured yet to say."
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        (
+            [(0.5, 0.3), (0.6, 0.5)],
+            "adversarial accuracy +55 points, backdoor success +40 points: the trade-off shows",
+        ),
+        (
+            [(0.01, 0.3)],
+            "+1 point, backdoor success +30 points: **no trade-off**: against this attack no robustness",
+        ),
+        (
+            [(0.5, 0.002), (0.5, -0.001)],
+            "**no trade-off**: more robust, and the back door opens neither more nor less",
+        ),
+        ([(0.5, -0.3)], "**no trade-off**: more robust, and the back door opens less"),
+        ([(0.5, 0.3), (0.5, -0.1)], "the trade-off shows (but the seeds disagree on the back door)"),
+    ],
+)
+def test_changes_too_small_to_speak_of_are_no_tradeoff(changes, verdict):
+    assert verdict in said(changes)
+    assert said(changes, Attack()).startswith("adversarial accuracy under PGD-40, l∞ 0.3 ")

@@ -79,9 +79,25 @@ def test_an_unknown_model_in_the_address_falls_back_to_the_default():
     assert app.sidebar.selectbox(key="A").value == "mnist-5k-clean-label-standard"
 
 
-def test_a_pair_without_the_tradeoff_is_not_called_one():
-    app = opened("overview", B="Standard, clean-label")
-    assert "does not show the trade-off" in everything_said(app)
+@pytest.mark.parametrize(
+    ("a", "b", "said"),
+    [
+        ("Standard, clean-label", "Adversarial ε 0.3, clean-label", "**B withstands the attack on"),
+        ("Adversarial ε 0.3, clean-label", "Standard, clean-label", "**A withstands the attack on"),
+        ("Standard, clean-label", "Adversarial l2 ε 2, clean-label", "this pair cannot show the trade-off"),
+        ("Standard, clean-label", "Adversarial ε 0.3, no poison", "B is the control"),
+        ("Standard, no poison", "Adversarial ε 0.3, no poison", "Neither learned from poison"),
+        ("Standard, clean-label", "Standard, dirty-label", "learned from different poison"),
+    ],
+)
+def test_the_overview_says_whether_a_pair_shows_the_tradeoff(a, b, said):
+    verdicts = ("withstands", "cannot show", "does not show", "is the control", "Neither", "different poison")
+    (verdict,) = (
+        element.value
+        for element in opened("overview", A=a, B=b).markdown
+        if any(word in element.value for word in verdicts)
+    )
+    assert said in verdict
 
 
 def test_a_sticker_outside_the_image_is_one_sentence():

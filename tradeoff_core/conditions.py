@@ -52,6 +52,20 @@ def runs_of(name: str, dataset: str) -> tuple[Run, ...]:
     )
 
 
+def undefended(run: Run, dataset: str) -> tuple[Run, ...]:
+    """Runs of standard training on the same poison and network that were measured with the run's second attack."""
+    return tuple(
+        other
+        for other in results.sweep("tables", dataset)
+        if other.spec.training.attack is None
+        and other.spec.training.interval_bounds is None
+        and other.spec.training.lipschitz is None
+        and other.spec.second_evaluation == run.spec.second_evaluation
+        and (other.spec.poison, other.spec.network, other.spec.width)
+        == (run.spec.poison, run.spec.network, run.spec.width)
+    )
+
+
 def measured(dataset: str) -> dict[str, Condition]:
     """The conditions that have runs, and whose baseline has, on a data set."""
     return {

@@ -55,7 +55,7 @@ TABLES = {
         "Supplement table 2: single-step targeted FGSM",
         RATES,
         "Adversarial accuracy is under targeted FGSM here. A network that was trained on a single step can resist just "
-        "that step: the last column, under PGD-40, tells.",
+        "that step: the column *PGD-40* tells.",
     ),
     "supplement-3": Table(
         "Supplement table 3: another norm",

@@ -109,7 +109,7 @@ def spec_button(spec: ExperimentSpec) -> None:
     st.download_button(
         "Its spec (TOML)",
         exports.as_toml(spec),
-        f"{spec.title}.toml",
+        f"{spec.id}.toml",
         "application/toml",
         icon=":material/download:",
         on_click="ignore",

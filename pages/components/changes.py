@@ -1,39 +1,83 @@
-"""What a defense changes, in words: computed from the runs that are shown."""
+"""What a defense changes, in words: computed from the runs or the models that are shown."""
 
 from collections.abc import Sequence
 from statistics import fmean
 
+from tradeoff_core import conditions
+from tradeoff_core.attacks import Attack
 from tradeoff_core.published import is_tradeoff
 from tradeoff_core.results import Run
+from tradeoff_core.zoo import Model
 
-NOTICEABLE = 0.02  # of adversarial accuracy: less is no robustness to speak of
+NOTICEABLE = 0.02  # of a rate: less is no change to speak of
 
 
 def points(change: float) -> str:
     """A change of a rate in percentage points, with its sign."""
-    return f"{100 * change:+.0f} points".replace("-", "−")
+    text = f"{100 * change:+.0f}".replace("-", "−")
+    return f"{text} point{'' if text in ('+1', '−1') else 's'}"
 
 
-def said(changes: Sequence[tuple[float, float]]) -> str:
-    """The mean changes of adversarial accuracy and backdoor success, and whether they are the trade-off."""
+def said(changes: Sequence[tuple[float, float]], attack: Attack | None = None) -> str:
+    """The mean changes of adversarial accuracy (under `attack`) and backdoor success, and whether they trade off."""
     adversarial, backdoor = (fmean(side) for side in zip(*changes, strict=True))
     if adversarial < NOTICEABLE:
         verdict = "**no trade-off**: against this attack no robustness is gained"
+    elif abs(backdoor) < NOTICEABLE:
+        verdict = "**no trade-off**: more robust, and the back door opens neither more nor less"
     elif is_tradeoff((adversarial, backdoor)):
         verdict = "the trade-off shows"
     else:
         verdict = "**no trade-off**: more robust, and the back door opens less"
-    if len(changes) > 1 and len({change > 0 for _, change in changes}) > 1:
+    if abs(backdoor) >= NOTICEABLE and len({change > 0 for _, change in changes}) > 1:
         verdict += " (but the seeds disagree on the back door)"
-    return f"adversarial accuracy {points(adversarial)}, backdoor success {points(backdoor)}: {verdict}"
+    under = f" under {attack}" if attack else ""
+    return (
+        f"adversarial accuracy{under} {points(adversarial)}, backdoor success {points(backdoor)}: {verdict}"
+    )
 
 
-def under_its_own_attack(runs: Sequence[Run]) -> str:
-    """What the runs keep under their second evaluation, where that is another kind of attack than the first."""
+def under_its_own_attack(runs: Sequence[Run], dataset: str) -> str:
+    """What the runs keep under their second evaluation, where that is not the first at other steps.
+
+    Beside it stands what networks without a defense keep under it, where that was measured.
+    """
     rates = [run.second_accuracy.value for run in runs if run.second_accuracy]
     first, second = runs[0].spec.evaluation, runs[0].spec.second_evaluation
     if not rates or second is None:
         return ""
-    if (first.norm, first.targeted, first.patch) == (second.norm, second.targeted, second.patch):
+    if (first.norm, first.epsilon, first.targeted, first.patch) == (
+        second.norm,
+        second.epsilon,
+        second.targeted,
+        second.patch,
+    ):
         return ""
-    return f" Under its own attack ({second}) it keeps {fmean(rates):.0%}."
+    own = f" Under its own attack ({second}) it keeps {fmean(rates):.0%}"
+    before = [
+        run.second_accuracy.value for run in conditions.undefended(runs[0], dataset) if run.second_accuracy
+    ]
+    return own + (f", where networks without the defense keep {fmean(before):.0%}." if before else ".")
+
+
+def between(model_a: Model, model_b: Model) -> str:
+    """Whether two models show the trade-off, in a sentence."""
+    poisons = (model_a.spec.poison, model_b.spec.poison)
+    if poisons == (None, None):
+        return "Neither learned from poison, so there is no back door: training changes how much they resist, nothing else."
+    if None in poisons:
+        control = "AB"[poisons.index(None)]
+        return f"{control} is the control: it saw no poison, so what it shows for backdoor success is its base rate."
+    if poisons[0] != poisons[1]:
+        return "A and B learned from different poison, so their back doors are hard to compare: choose two with the same."
+    robust = model_b.adversarial_accuracy.value - model_a.adversarial_accuracy.value
+    opened = model_b.backdoor_success_rate.value - model_a.backdoor_success_rate.value
+    first, second = ("B", "A") if robust > 0 else ("A", "B")
+    if abs(robust) < NOTICEABLE:
+        return "Neither resists this attack noticeably more than the other, so this pair cannot show the trade-off."
+    if robust * opened > 0 and abs(opened) >= NOTICEABLE:
+        return (
+            f"**{first} withstands the attack on {100 * abs(robust):.0f} percentage points more of the digits, and its "
+            f"back door opens on {100 * abs(opened):.0f} percentage points more.**"
+        )
+    return f"This pair does not show the trade-off: {first} resists more, and its back door opens no further than {second}'s."

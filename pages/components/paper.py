@@ -47,13 +47,14 @@ def verdicts(comparisons: Sequence[Comparison]) -> str:
 
 def _verdict(one: Comparison) -> str:
     paper = {True: " The paper's sign is the same.", False: " **The paper's sign is the other.**", None: ""}
-    return f"{DATASETS[one.row.dataset]}, {one.row.condition}: {said(one.measured)}.{paper[one.reproduced]}"
+    return f"{DATASETS[one.row.dataset]}, {one.row.condition}: {said(one.measured, one.row.runs[0].spec.second_evaluation)}.{paper[one.reproduced]}"
 
 
 def as_shown(rows: Sequence[Row]) -> pd.DataFrame:
     """The rows for reading: a column a metric for the paper's number and one for ours."""
     several = len({row.table for row in rows}) > 1
     names = [name for name in METRICS if any(name in TABLES[row.table].metrics for row in rows)]
+    names.sort(key=lambda name: not name.startswith("backdoor"))  # the point of the page comes first
     records = []
     for row in rows:
         record = {"Table": TABLES[row.table].title.partition(":")[0]} if several else {}

@@ -55,7 +55,7 @@ def _choose(models: dict[str, Model], label: str, key: str, default: str) -> Mod
     name = st.selectbox(
         label,
         ids,
-        index=ids.index(default) if default in ids else 0,
+        **({} if key in st.session_state else {"index": ids.index(default) if default in ids else 0}),
         format_func=lambda name: describe(models[name]),
         key=key,
         bind="query-params",

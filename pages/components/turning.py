@@ -5,6 +5,7 @@ from statistics import fmean
 
 from tradeoff_core.results import Run
 
+CONSPICUOUS = 0.93  # mean clean accuracy below which an attack gives itself away
 PEAK = 0.05  # of backdoor success above both ends: less is no turn on the way
 
 
@@ -19,24 +20,39 @@ def _by_epsilon(runs: Sequence[Run]) -> dict[float, float]:
 
 def _ends(runs: Sequence[Run]) -> tuple[float, float] | None:
     """Mean backdoor success of standard training and at the largest training ε, None without both."""
-    success = _by_epsilon(runs)
+    success = _by_epsilon(runs) or {0.0: 0.0}
     return (success[0.0], success[max(success)]) if 0.0 in success and max(success) > 0 else None
 
 
 def rates_in_words(runs: Sequence[Run]) -> str:
-    """For each poison rate, from where to where backdoor success goes."""
-    shares = sorted({run.spec.poison.rate for run in runs if run.spec.poison})
-    parts = []
-    for share in shares:
-        ends = _ends([run for run in runs if run.spec.poison and run.spec.poison.rate == share])
+    """For each poison rate, from where to where backdoor success goes, over the seeds that both ends have."""
+    strongest = max(run.epsilon for run in runs)
+    parts, counts = [], set()
+    for share in sorted({run.spec.poison.rate for run in runs if run.spec.poison}):
+        chosen = [run for run in runs if run.spec.poison and run.spec.poison.rate == share]
+        at = [{run.seed for run in chosen if run.epsilon == epsilon} for epsilon in (0.0, strongest)]
+        ends = _ends([run for run in chosen if run.seed in at[0] & at[1] and run.epsilon in (0, strongest)])
         if ends:
+            counts.add(len(at[0] & at[1]))
             word = "rises" if ends[1] > ends[0] else "falls"
             parts.append(f"{share:.0%} poisoned: {word} from **{ends[0]:.0%}** to **{ends[1]:.0%}**")
-    strongest = max(run.epsilon for run in runs)
-    seeds = len({run.seed for run in runs})
+    if not parts:
+        return "Too little of this is measured yet to say."
+    seeds = " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
     return (
         f"Backdoor success from standard training to training ε = {strongest:g} (mean of {seeds} "
-        f"{'seed' if seeds == 1 else 'seeds'}): " + "; ".join(parts) + "."
+        f"{'seed' if counts == {1} else 'seeds'}): " + "; ".join(parts) + "."
+    )
+
+
+def conspicuous(runs: Sequence[Run]) -> str:
+    """A warning where all of the class is poisoned, and clean digits of it are no longer read as it."""
+    whole = [run.clean_accuracy.value for run in runs if run.spec.poison and run.spec.poison.rate == 1]
+    if not whole or fmean(whole) > CONSPICUOUS:
+        return ""
+    return (
+        f" With all of them poisoned clean accuracy falls to {fmean(whole):.0%}, because the class is hardly read "
+        "without the sticker: anyone would notice that attack."
     )
 
 

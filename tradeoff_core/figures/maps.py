@@ -16,7 +16,7 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x")
 def by_poison_rate(runs: Sequence[Run]) -> go.Figure:
     """Backdoor success against the training ε, a line for each share of the target class that is poisoned."""
     rates = sorted({_poison_rate(run) for run in runs})
-    colours = sample_colorscale("Viridis", np.linspace(0.05, 0.85, len(rates)))
+    colours = sample_colorscale("Viridis", np.linspace(0.25, 0.85, len(rates)))
     figure = go.Figure()
     for rate, colour, symbol in zip(rates, colours, SYMBOLS, strict=False):
         chosen = [run for run in runs if _poison_rate(run) == rate]

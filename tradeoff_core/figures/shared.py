@@ -42,16 +42,26 @@ def laid_out(figure: go.Figure, height: int, **layout: object) -> go.Figure:
 
 
 def as_csv(figure: go.Figure) -> str:
-    """What a figure shows as a CSV table: trace, x, y, and z of maps."""
+    """What a figure shows as a CSV table: trace, x, y, z of maps, and what the figure says of a point on hovering."""
     table = io.StringIO()
     writer = csv.writer(table)
-    writer.writerow(["trace", "x", "y", "z"])
+    writer.writerow(["trace", "x", "y", "z", "note"])
     for number, trace in enumerate(figure.data):
         name = trace.name or f"{trace.type} {number + 1}"
         if trace.type == "heatmap":
-            writer.writerows([name, x, y, z] for (y, x), z in np.ndenumerate(np.asarray(trace.z)))
+            cells = np.asarray(trace.z)
+            rows, columns = (
+                range(length) if axis is None else axis
+                for length, axis in zip(cells.shape, (trace.y, trace.x), strict=True)
+            )
+            writer.writerows([name, columns[x], rows[y], z, ""] for (y, x), z in np.ndenumerate(cells))
         elif trace.type == "scatter3d":
-            writer.writerows([name, *point] for point in zip(trace.x, trace.y, trace.z, strict=True))
+            writer.writerows([name, *point, ""] for point in zip(trace.x, trace.y, trace.z, strict=True))
         else:
-            writer.writerows([name, x, y, ""] for x, y in zip(trace.x, trace.y, strict=True))
+            notes = trace.hovertext if isinstance(trace.hovertext, tuple | list) else [""] * len(trace.x)
+            writer.writerows(
+                [name, x, y, "", str(note or "").replace("<br>", "; ")]
+                for x, y, note in zip(trace.x, trace.y, notes, strict=True)
+                if x is not None
+            )
     return table.getvalue()

@@ -91,6 +91,11 @@ def seesaw(models: Sequence[tuple[str, Rate, Rate, Rate]]) -> go.Figure:
     return laid_out(figure, 360)
 
 
+def _seeds(runs: Sequence[Run]) -> str:
+    count = len({run.seed for run in runs})
+    return f"{count} seed{'' if count == 1 else 's'}"
+
+
 def _add_seeds(
     figure: go.Figure,
     runs: Sequence[Run],
@@ -107,7 +112,7 @@ def _add_seeds(
         x=epsilons,
         y=means,
         mode="lines",
-        name=f"{name}, mean of {len({run.seed for run in runs})} seeds",
+        name=f"{name}, mean of {_seeds(runs)}",
         line={"color": colour, "width": 3},
         hoverinfo="skip",
     )
@@ -149,7 +154,7 @@ def tradeoff_by_epsilon(
                 x=[row.epsilon for row in published],
                 y=[100 * getattr(row, metric) for row in published],
                 mode="markers",
-                name=f"{name}, published",
+                name=f"{name}, published at its own ε",
                 marker={"color": colour, "symbol": f"{symbol}-open", "size": 13, "line": {"width": 2}},
                 hovertext=[
                     f"published: {row.name}<br>{name} {getattr(row, metric):.1%}" for row in published
@@ -214,17 +219,20 @@ def tradeoff_plane(
             x=[100 * row.adversarial_accuracy for row in published],
             y=[100 * row.backdoor_success_rate for row in published],
             mode="markers",
-            name="published",
+            name="published at its own ε",
             cliponaxis=False,
             marker={"color": NEUTRAL, "symbol": PUBLISHED_SYMBOL, "size": 13, "line": {"width": 2}},
             hovertext=[f"published: {row.name}" for row in published],
             hoverinfo="text",
         )
-    for (title, baseline, defended), symbol in zip(others, cycle(SYMBOLS)):
+    for (title, baseline, defended), symbol in zip(
+        others, cycle([*SYMBOLS, *(f"{name}-open" for name in SYMBOLS)])
+    ):
         _add_condition(figure, title, baseline, defended, symbol, selected)
     figure.update_xaxes(title=f"adversarial accuracy ({attack}) → better", **PERCENT)
     figure.update_yaxes(title="backdoor success → worse", **PERCENT)
-    return laid_out(figure, 430 + 20 * len(others))
+    laid_out(figure, 430 + 29 * len(others))
+    return figure.update_layout(legend={"maxheight": 29 * (len(others) + 4)})
 
 
 def _told(name: str, run: Run) -> str:
