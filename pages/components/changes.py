@@ -54,10 +54,17 @@ def under_its_own_attack(runs: Sequence[Run], dataset: str) -> str:
     ):
         return ""
     own = f" Under its own attack ({second}) it keeps {fmean(rates):.0%}"
-    before = [
-        run.second_accuracy.value for run in conditions.undefended(runs[0], dataset) if run.second_accuracy
-    ]
-    return own + (f", where networks without the defense keep {fmean(before):.0%}." if before else ".")
+    without = [run for run in conditions.undefended(runs[0], dataset) if run.second_accuracy]
+    if not without:
+        return own + "."
+    before = fmean(run.second_accuracy.value for run in without if run.second_accuracy)
+    opened = fmean(run.backdoor_success_rate.value for run in runs) - fmean(
+        run.backdoor_success_rate.value for run in without
+    )
+    shows = fmean(rates) - before >= NOTICEABLE and opened >= NOTICEABLE
+    return f"{own}, where networks without the defense keep {before:.0%}" + (
+        ": there the trade-off shows." if shows else "."
+    )
 
 
 def between(model_a: Model, model_b: Model) -> str:
