@@ -77,7 +77,7 @@ LAYERS = {  # data and models know nothing of experiments
     "datasets/base.py": {"errors"},
     "datasets/reading.py": {"errors"},
     "datasets/listing.py": {"errors", "datasets.reading"},
-    "datasets/cache.py": {"errors", "datasets.base", "datasets.reading"},
+    "datasets/cache.py": {"errors", "datasets.archives", "datasets.base", "datasets.reading"},
     "datasets/archives.py": {"errors", "datasets.base"},
     "datasets/own.py": {"errors", "datasets.base", "datasets.listing", "datasets.reading"},
     "datasets/imagenet.py": {"errors", "paths", "datasets.listing"},

@@ -1,6 +1,7 @@
 import io
 import os
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,13 @@ def test_another_process_may_have_been_faster(tmp_path):
     unpack(file, tmp_path / "data" / "set")
     assert (tmp_path / "data" / "set" / "mine").exists()
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["set"]
+
+
+def test_what_a_killed_process_leaves_is_swept_away_a_day_later(tmp_path):
+    (tmp_path / "data" / ".set-old" / "content").mkdir(parents=True)
+    (tmp_path / "data" / ".set-new").mkdir()
+    (tmp_path / "data" / ".other").mkdir()
+    for name in (".set-old", ".other"):
+        os.utime(tmp_path / "data" / name, (0, time.time() - 25 * 3600))
+    unpack(archive(tmp_path / "a.tar.xz"), tmp_path / "data" / "set")
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [".other", ".set-new", "set"]

@@ -50,6 +50,7 @@ def test_pictures_are_turned_upright(orientation, turned_back):
     assert np.abs(seen.astype(int) - CORNERS).max() < 16
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize(
     "exif",
     [b"", b"Exif\x00\x00", b"Exif\x00\x00MM\x00*\xff\xff\xff\xff", b"Exif\x00\x00" + bytes(range(256))],
@@ -82,6 +83,9 @@ BAD = {
 }
 
 
+@pytest.mark.filterwarnings(
+    "ignore::PIL.Image.DecompressionBombWarning"
+)  # pytest shows what reading.py silences
 @pytest.mark.parametrize(("content", "named"), BAD.values(), ids=BAD)
 def test_a_bad_picture_gets_one_sentence(content, named, tmp_path, refused):
     with refused(f"^odd.jpg.* {named}"):
@@ -129,6 +133,16 @@ def test_a_header_tells_size_and_colour(tmp_path, refused):
     (tmp_path / "a.png").write_bytes(b"text")
     with refused("a.png is not a picture"):
         picture_header(tmp_path / "a.png", "a.png")
+
+
+def test_a_picture_that_must_not_be_read_is_named(tmp_path, monkeypatch, refused):
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", denied)
+    for read in (picture_header, read_picture_file):
+        with refused("^cat/a.png cannot be read: Permission denied"):
+            read(tmp_path / "a.png", "cat/a.png")
 
 
 def test_grey_repeats_colour_fades_and_alpha_lies_over_white():

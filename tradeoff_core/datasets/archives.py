@@ -6,6 +6,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from tradeoff_core.errors import TradeoffError
 MAX_MEMBERS = 500_000
 MAX_BYTES = 8_000_000_000
 DAMAGED = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, ValueError)
+LEFTOVER_SECONDS = 24 * 3600  # what is unfinished for so long is nobody's any more
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -28,6 +30,9 @@ def folder_beside(target: Path) -> Iterator[Path]:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        for left in target.parent.glob(f".{target.name}-*"):  # by a process that was killed
+            if time.time() - left.stat().st_mtime > LEFTOVER_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     except OSError as error:
         raise TradeoffError(

@@ -22,6 +22,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from tradeoff_core.datasets.archives import LEFTOVER_SECONDS
 from tradeoff_core.datasets.base import UNREADABLE, Share
 from tradeoff_core.datasets.reading import Fit, read_picture_file
 from tradeoff_core.errors import TradeoffError
@@ -29,7 +30,6 @@ from tradeoff_core.errors import TradeoffError
 BLOCK_BYTES = 2**20  # decoded, written and checked at a time
 THOROUGH_BYTES = 2**28  # up to here every block is checked at each opening,
 SPOT_CHECKS = 256  # beyond it these many, unless the file was touched since
-LEFTOVER_SECONDS = 24 * 3600  # a file unfinished for so long is nobody's any more
 
 _locks: dict[Path, Lock] = {}
 
@@ -140,7 +140,7 @@ def _build(place: Place, plan: Plan, progress: Share | None) -> None:
     except OSError as error:
         raise TradeoffError(
             f"the decoded pictures of '{plan.folder}' cannot be kept in '{place.folder}' ({error.strerror}): "
-            "make room there, or set TRADEOFF_DATA to a folder that can be written"
+            "set TRADEOFF_DATA to a folder that can be written and has room"
         ) from None
     for file_of_before in place.folder.glob(f"{place.part}-*.np[yz]"):
         if file_of_before.stem != place.file("").name:

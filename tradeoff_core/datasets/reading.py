@@ -82,6 +82,8 @@ def picture_header(path: Path | str, name: str) -> tuple[tuple[int, int], bool]:
     try:
         with Image.open(path, formats=FORMATS) as picture:
             return picture.size, picture.mode in GREY_MODES
+    except PermissionError as error:
+        raise TradeoffError(f"{name} cannot be read: {error.strerror}") from None
     except (*UNREADABLE_PICTURE, Image.DecompressionBombError):
         raise TradeoffError(f"{name} is not a picture that can be read: choose a PNG or JPEG") from None
 

@@ -32,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TradeoffError as error:
         say(f"error: {error}")
         return 2
+    except KeyboardInterrupt:
+        say("interrupted: nothing half unpacked is left")
+        return 130
     return 0
 
 

@@ -155,7 +155,7 @@ def test_a_disk_that_fills_up_leaves_no_file(place, plan, monkeypatch, refused):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with refused(r"cannot be kept in '.*cache' \(No space left on device\): make room"):
+    with refused(r"cannot be kept in '.*cache' \(No space left on device\): set TRADEOFF_DATA"):
         cached(place, lambda: plan)
     assert list(place.folder.iterdir()) == []
 
