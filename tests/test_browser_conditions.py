@@ -67,11 +67,11 @@ def test_another_table_of_the_paper_has_its_own_rows_figure_and_sentences_and_th
         expect(page.locator(".st-key-table input")).to_have_value(CERTIFIED)
         expect_rows(page, "main-1b")
         comparisons = published.comparisons("main-1b")
-        expect(page.locator(".st-key-paper-main-1b .ytick")).to_have_count(len(comparisons))
+        expect(page.locator(".st-key-paper-main-1b-figure .ytick")).to_have_count(len(comparisons))
         for one in comparisons:
             if one.means:
-                line = f"MNIST, {one.row.condition}: {said(one.measured)}".replace("**", "")
-                expect(page.locator("li", has_text=line)).to_be_visible()
+                moved = said(one.measured, one.row.runs[0].spec.second_evaluation).replace("**", "")
+                expect(page.locator("li", has_text=f"MNIST, {one.row.condition}: {moved}")).to_be_visible()
 
     choose(page, "table", CERTIFIED)
     second_is_shown()
@@ -128,8 +128,9 @@ def sentence_of(page, title):
 
 def change(name):
     """What the page ought to say of a condition."""
-    baseline = conditions.runs_of(conditions.CONDITIONS[name].baseline, DATASET)
-    return said(conditions.changes(conditions.runs_of(name, DATASET), baseline)).replace("**", "")
+    runs = conditions.runs_of(name, DATASET)
+    changes = conditions.changes(runs, conditions.runs_of(conditions.CONDITIONS[name].baseline, DATASET))
+    return said(changes, runs[0].spec.evaluation).replace("**", "")
 
 
 def test_the_conditions_that_are_chosen_are_drawn_and_said_and_in_the_address(browser, address):
@@ -164,7 +165,7 @@ def test_the_conditions_that_are_chosen_are_drawn_and_said_and_in_the_address(br
     page.reload()
     settle(page)
     as_chosen()
-    _, content = downloaded(page, page.get_by_role("button", name="Download all runs shown (CSV)"))
+    _, content = downloaded(page, page.get_by_role("button", name="Download all runs of this page (CSV)"))
     saved = {line["run"] for line in csv.DictReader(io.StringIO(content.decode()))}
     assert saved >= {run.name for run in conditions.runs_of("targeted-fgsm", DATASET)}
     assert not saved & {run.name for run in conditions.runs_of("l2", DATASET)}
@@ -337,13 +338,13 @@ def saved_by_camera(page, figure, title):
 
 def test_the_camera_over_a_figure_saves_png_or_svg_as_the_sidebar_says_on_every_page(browser, address):
     page = opened(browser, address, "paper")
-    name, content = saved_by_camera(page, "paper-main-1a", "Download plot as a PNG")
-    assert name == "paper-main-1a.png"
+    name, content = saved_by_camera(page, "paper-main-1a-figure", "Download plot as a PNG")
+    assert name == "paper-main-1a-figure.png"
     assert content.startswith(b"\x89PNG")
     svg = page.locator(".st-key-saved_as").get_by_role("radio", name="SVG")
     svg.click()
-    name, content = saved_by_camera(page, "paper-main-1a", "Download plot")
-    assert name == "paper-main-1a.svg"
+    name, content = saved_by_camera(page, "paper-main-1a-figure", "Download plot")
+    assert name == "paper-main-1a-figure.svg"
     assert content.startswith(b"<svg")
     assert "MNIST: adversarial training" in content.decode()
     page.get_by_role("link", name="Trade-off").click()
