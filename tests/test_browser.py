@@ -168,9 +168,11 @@ def test_the_game_can_be_played_to_its_end(browser, address):
     for level in range(levels):
         page.get_by_text(f"Level {level + 1} of {levels}").wait_for()
         page.get_by_text("poisoned", exact=True).first.click()
+        settle(page)  # a click while the page is drawn anew would be lost
         page.get_by_role("button", name="Show the answer").click()
         page.get_by_text("Spectral signatures", exact=True).nth(1).wait_for()
         if level + 1 < levels:
+            settle(page)
             page.get_by_role("button", name="Next level").click()
     page.get_by_role("heading", name="The end").wait_for()
     assert page.locator("[data-testid='stException']").count() == 0
