@@ -42,4 +42,5 @@ try:
     page.run()
 except TradeoffError as error:  # what a user can cause is one sentence, never a traceback
     st.error(str(error), icon=":material/error:")
-pickers.saved_as()
+finally:  # also where a page stops early
+    pickers.saved_as()

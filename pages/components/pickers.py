@@ -88,6 +88,7 @@ def saved_as() -> None:
             default="PNG",
             required=True,
             key="saved_as",
+            bind="query-params",
             help="The camera appears over a figure when the mouse is on it. PNG for slides, SVG for papers.",
         )
 

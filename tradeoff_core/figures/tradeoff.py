@@ -274,7 +274,7 @@ def _add_condition(
         cliponaxis=False,
         marker={
             "symbol": symbol,
-            "size": 13,
+            "size": 11,  # smaller than the curve's, because of markers that overlap a click takes the smallest
             "color": HIGHLIGHT,
             "line": {"width": [3 if run.name == selected else 1 for run in defended], "color": NEUTRAL},
         },
