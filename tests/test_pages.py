@@ -304,4 +304,4 @@ def test_the_cameras_choice_stays_where_a_page_stops_early():
     app = opened("tradeoff", saved_as="SVG")
     app.pills(key="seeds").set_value([]).run()
     assert [warning.value for warning in app.warning] == ["Choose at least one seed."]
-    assert app.session_state["saved_as"] == "SVG"
+    assert [control.value for control in app.get("button_group") if control.key == "saved_as"] == ["SVG"]
