@@ -42,5 +42,4 @@ try:
     page.run()
 except TradeoffError as error:  # what a user can cause is one sentence, never a traceback
     st.error(str(error), icon=":material/error:")
-finally:  # also where a page stops early
-    pickers.saved_as()
+pickers.saved_as()

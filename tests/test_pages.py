@@ -298,10 +298,3 @@ def test_the_cards_stronger_attacks_are_told_beside_the_number():
     helps = " ".join(element.help for element in app.markdown if element.help)
     assert f"{found['autoattack_accuracy']:.1%} under AutoAttack" in helps
     assert f"**Beware:** {found['warnings'][0]}." in helps
-
-
-def test_the_cameras_choice_stays_where_a_page_stops_early():
-    app = opened("tradeoff", saved_as="SVG")
-    app.pills(key="seeds").set_value([]).run()
-    assert [warning.value for warning in app.warning] == ["Choose at least one seed."]
-    assert [control.value for control in app.get("button_group") if control.key == "saved_as"] == ["SVG"]
