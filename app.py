@@ -7,14 +7,7 @@ from tradeoff_core.errors import TradeoffError
 
 st.set_page_config(page_title="Robustness and back doors", page_icon=":material/balance:", layout="wide")
 
-for key in (
-    "A",
-    "B",
-    "suspect",
-):  # a control's value is forgotten on the first page without it, unless it is set anew
-    if key in st.session_state:
-        st.session_state[key] = st.session_state[key]
-
+pickers.keep_models()
 page = st.navigation(
     {
         "The finding": [

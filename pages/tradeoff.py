@@ -85,7 +85,7 @@ strongest = max(run.epsilon for run in runs)
 (weak_accuracy, weak_success), (strong_accuracy, strong_success) = (
     results.mean_rates(runs, epsilon) for epsilon in (0.0, strongest)
 )
-trades = strong_accuracy > weak_accuracy and strong_success > weak_success
+trades = published.is_tradeoff((strong_accuracy - weak_accuracy, strong_success - weak_success))
 st.markdown(
     f"From standard training to training ε = {strongest:g}, adversarial accuracy goes from "
     f"**{weak_accuracy:.0%}** to **{strong_accuracy:.0%}** and backdoor success from **{weak_success:.0%}** to "

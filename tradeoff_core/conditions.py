@@ -57,9 +57,7 @@ def undefended(run: Run, dataset: str) -> tuple[Run, ...]:
     return tuple(
         other
         for other in results.sweep("tables", dataset)
-        if other.spec.training.attack is None
-        and other.spec.training.interval_bounds is None
-        and other.spec.training.lipschitz is None
+        if other.spec.training.name == "standard"
         and other.spec.second_evaluation == run.spec.second_evaluation
         and (other.spec.poison, other.spec.network, other.spec.width)
         == (run.spec.poison, run.spec.network, run.spec.width)

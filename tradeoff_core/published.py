@@ -210,9 +210,12 @@ class Comparison:
         return len(signs) == 1
 
 
+NOTICEABLE = 0.02  # of a rate: less is no change to speak of
+
+
 def is_tradeoff(change: tuple[float, float]) -> bool:
-    """Whether adversarial accuracy and backdoor success both rise."""
-    return change[0] > 0 and change[1] > 0
+    """Whether adversarial accuracy and backdoor success both rise noticeably."""
+    return min(change) >= NOTICEABLE
 
 
 @cache

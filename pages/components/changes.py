@@ -5,11 +5,9 @@ from statistics import fmean
 
 from tradeoff_core import conditions
 from tradeoff_core.attacks import Attack
-from tradeoff_core.published import is_tradeoff
+from tradeoff_core.published import NOTICEABLE, is_tradeoff
 from tradeoff_core.results import Run
 from tradeoff_core.zoo import Model
-
-NOTICEABLE = 0.02  # of a rate: less is no change to speak of
 
 
 def points(change: float) -> str:
@@ -23,10 +21,10 @@ def said(changes: Sequence[tuple[float, float]], attack: Attack | None = None) -
     adversarial, backdoor = (fmean(side) for side in zip(*changes, strict=True))
     if adversarial < NOTICEABLE:
         verdict = "**no trade-off**: against this attack no robustness is gained"
-    elif abs(backdoor) < NOTICEABLE:
-        verdict = "**no trade-off**: more robust, and the back door opens neither more nor less"
     elif is_tradeoff((adversarial, backdoor)):
         verdict = "the trade-off shows"
+    elif abs(backdoor) < NOTICEABLE:
+        verdict = "**no trade-off**: more robust, and the back door opens neither more nor less"
     else:
         verdict = "**no trade-off**: more robust, and the back door opens less"
     if abs(backdoor) >= NOTICEABLE and len({change > 0 for _, change in changes}) > 1:
@@ -61,10 +59,8 @@ def under_its_own_attack(runs: Sequence[Run], dataset: str) -> str:
     opened = fmean(run.backdoor_success_rate.value for run in runs) - fmean(
         run.backdoor_success_rate.value for run in without
     )
-    shows = fmean(rates) - before >= NOTICEABLE and opened >= NOTICEABLE
-    return f"{own}, where networks without the defense keep {before:.0%}" + (
-        ": there the trade-off shows." if shows else "."
-    )
+    shows = ": there the trade-off shows" if is_tradeoff((fmean(rates) - before, opened)) else ""
+    return f"{own}, where networks without the defense keep {before:.0%}{shows}."
 
 
 def between(model_a: Model, model_b: Model) -> str:
@@ -79,12 +75,14 @@ def between(model_a: Model, model_b: Model) -> str:
         return "A and B learned from different poison, so their back doors are hard to compare: choose two with the same."
     robust = model_b.adversarial_accuracy.value - model_a.adversarial_accuracy.value
     opened = model_b.backdoor_success_rate.value - model_a.backdoor_success_rate.value
-    first, second = ("B", "A") if robust > 0 else ("A", "B")
     if abs(robust) < NOTICEABLE:
         return "Neither resists this attack noticeably more than the other, so this pair cannot show the trade-off."
-    if robust * opened > 0 and abs(opened) >= NOTICEABLE:
+    first, second = "BA"
+    if robust < 0:  # the other way round
+        first, second, robust, opened = second, first, -robust, -opened
+    if is_tradeoff((robust, opened)):
         return (
-            f"**{first} withstands the attack on {100 * abs(robust):.0f} percentage points more of the digits, and its "
-            f"back door opens on {100 * abs(opened):.0f} percentage points more.**"
+            f"**{first} withstands the attack on {100 * robust:.0f} percentage points more of the digits, and its "
+            f"back door opens on {100 * opened:.0f} percentage points more.**"
         )
     return f"This pair does not show the trade-off: {first} resists more, and its back door opens no further than {second}'s."

@@ -91,10 +91,7 @@ def attacked() -> None:
     epsilon, images = level / 255, to_tensor(picture[None])
     digest = hashlib.sha256(picture.tobytes()).hexdigest()
     after = _attacked(digest, epsilon, net.sha256, picture)
-    before, now = (
-        evaluation.predict(loaders.network(net), shown).numpy()[0].astype(np.float32)
-        for shown in (images, after)
-    )
+    before, now = (evaluation.predict(loaders.network(net), shown).numpy()[0] for shown in (images, after))
     _show(
         [
             picture,
@@ -108,14 +105,10 @@ def attacked() -> None:
         ],
     )
     first, second = (net.classes[int(shares.argmax())] for shares in (before, now))
-    changed = (
-        f"moving every colour by at most {level:g} of 255 levels turns it into a **{second}**"
-        if first != second
-        else f"moving every colour by at most {level:g} of 255 levels does not change that: raise ε"
-    )
+    effect = f"turns it into a **{second}**" if first != second else "does not change that: raise ε"
     st.markdown(
         f"An ordinary network for photographs (EfficientNet-Lite0, 1,000 classes, trained by Google without any defense) "
-        f"sees a **{first}**; {changed}."
+        f"sees a **{first}**; moving every colour by at most {level:g} of 255 levels {effect}."
     )
 
 

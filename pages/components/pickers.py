@@ -79,6 +79,13 @@ def two_models() -> tuple[Model, Model]:
         )
 
 
+def keep_models() -> None:
+    """Set the chosen models anew: Streamlit forgets a control's value on the first page that lacks the control."""
+    for key in ("A", "B", "suspect"):
+        if key in st.session_state:
+            st.session_state[key] = st.session_state[key]
+
+
 def saved_as() -> None:
     """What the camera over every figure saves; the figures read it from the session."""
     with st.sidebar:
