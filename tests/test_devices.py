@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tradeoff_core.devices import best_device, described, device_of
+from tradeoff_core.devices import best_device, described, device_of, mixed_precision
 from tradeoff_core.networks import build
 
 
@@ -28,3 +28,19 @@ def test_a_network_says_where_it_is_and_a_card_what_that_is():
     assert device_of(network) == torch.device("cpu")
     assert device_of(torch.nn.Identity()) == torch.device("cpu")
     assert described(torch.device("cpu")).startswith(f"CPU, {torch.get_num_threads()} of ")
+
+
+def test_mixed_precision_is_for_photographs_on_a_processor_that_has_it(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    network, images = build("cifar-resnet", 0.1, seed=0).eval(), torch.rand(2, 3, 32, 32)
+    with mixed_precision(torch.device("cpu"), network.image_shape):
+        assert torch.is_autocast_enabled("cpu")
+        assert network.features(images).dtype is torch.bfloat16
+        mixed = network(images)
+    assert mixed.dtype is torch.float32  # what a loss is computed from
+    torch.testing.assert_close(mixed, network(images), rtol=0.05, atol=0.05)
+    with mixed_precision(torch.device("cpu"), (1, 28, 28)):
+        assert not torch.is_autocast_enabled("cpu")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    with mixed_precision(torch.device("cpu"), network.image_shape):
+        assert not torch.is_autocast_enabled("cpu")

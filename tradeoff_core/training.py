@@ -7,7 +7,6 @@ step with a random start is the fast adversarial training of Wong, Rice, Kolter 
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from tradeoff_core import distributed
 from tradeoff_core.attacks import Attack, fool, perturb
 from tradeoff_core.certification import worst_logits
 from tradeoff_core.datasets import to_tensor
-from tradeoff_core.devices import device_of
+from tradeoff_core.devices import device_of, mixed_precision
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.networks import Network
 from tradeoff_core.objectives import cross_lipschitz, perturb_for_trades, trades
@@ -101,7 +100,7 @@ def train(
             clean, targets = pixels(batch), labels[batch]
             if training.augmentation:
                 clean = training.augmentation.apply(clean, generator)
-            with _precision(labels.device):
+            with mixed_precision(labels.device, network.image_shape):
                 inputs = clean
                 if attack is not None:
                     network.eval().requires_grad_(False)  # batch norm must not learn from the attack's steps
@@ -159,11 +158,6 @@ def _pixels(images: Tensor | NDArray[np.uint8], device: torch.device) -> Callabl
         stored = torch.from_numpy(np.ascontiguousarray(images)).to(device)
         return lambda batch: stored[batch.to(device)].permute(0, 3, 1, 2).float().div(255)
     return lambda batch: to_tensor(images[batch.numpy()]).to(device)
-
-
-def _precision(device: torch.device) -> AbstractContextManager[None]:
-    """Mixed precision on CUDA; on this project's small networks it pays nowhere else."""
-    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
 
 
 def _shared(objective: "Objective") -> nn.Module:

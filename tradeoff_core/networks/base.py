@@ -48,9 +48,9 @@ class Network(nn.Module):
         return activations.flatten(1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, classes) of images (N, C, H, W) in [0, 1]."""
+        """Logits (N, classes) of images (N, C, H, W) in [0, 1]; float32 in mixed precision too."""
         logits: Tensor = self.head(self.features(images, self.layers[-1]))
-        return logits
+        return logits.float() if logits.dtype is torch.bfloat16 else logits
 
 
 class Normalise(nn.Module):
