@@ -33,6 +33,8 @@ page = st.navigation(
 )
 try:
     page.run()
+except pickers.PageEnds:
+    pass
 except TradeoffError as error:  # what a user can cause is one sentence, never a traceback
     st.error(str(error), icon=":material/error:")
 pickers.saved_as()

@@ -21,8 +21,7 @@ st.markdown(
 )
 
 columns = st.columns(5)
-classes = loaders.test_split(model).classes
-label, layer = searching.class_and_layer(model, *columns[:2])
+place = searching.class_and_layer(model, *columns[:2])
 reduction = columns[2].selectbox(
     "Components",
     list(REDUCTIONS),
@@ -63,7 +62,7 @@ def inspect(model: Model, label: int, inspection: Inspection) -> None:
     assert verdict is not None
     small = int(clusters.cluster.sum())
     st.markdown(
-        f"The {len(detection.index):,} training images labelled {classes[label]} fall into groups of "
+        f"The {len(detection.index):,} training images labelled {cards.called(model, label)} fall into groups of "
         f"**{len(detection.index) - small:,}** and **{small:,}**. The {inspection.rule} rule: {verdict.reason}."
     )
     if truth and detection.poisoned.any():
@@ -96,8 +95,9 @@ def inspect(model: Model, label: int, inspection: Inspection) -> None:
         if not three:
             st.caption("Draw a lasso around some points to see their images.")
         chosen = np.flatnonzero(clusters.cluster == 1)
+    read = loaders.examples(model, label, inspection.layer)
     searching.gallery(
-        model, detection, chosen, truth, "clustering", "how much nearer it is to the smaller group"
+        model, read, detection, chosen, truth, "clustering", "how much nearer it is to the smaller group"
     )
     searching.retrain_now(model, detection)
 
@@ -125,12 +125,11 @@ def remember(points: list[int]) -> None:
     st.session_state["points"] = tuple(points)
 
 
-inspect(
-    model,
-    label,
-    Inspection(Method.CLUSTERING, layer, rule=rule, reduction=reduction, dimensions=dimensions),
-)
-if label == model.spec.target_class and model.spec.poison:
+if place:
+    label, layer = place
+    how = Inspection(Method.CLUSTERING, layer, rule=rule, reduction=reduction, dimensions=dimensions)
+    inspect(model, label, how)
+if place and place[0] == model.spec.target_class and model.spec.poison:
     searching.effect(model, {f"clustering, {one.value} rule": picks(one) for one in Rule})
 searching.at_other_rates(model, picks(rule))
 
@@ -150,9 +149,9 @@ images, where $a$ is the mean distance to the own cluster and $b$ to the other o
 group cut in half scores low.
 
 If exactly half of a class is poisoned, both groups are equally large and equally tight. The clusters may then be
-perfect and the defense still helpless: it sees two kinds of {classes[model.spec.target_class]}, and cannot know which
-is the true one. On CIFAR-10 the paper reports that the clusters themselves mix poison and clean (48% found); on these
-digits they do not. That is a difference between the data sets, not an error in either.
+perfect and the defense still helpless: it sees two kinds of the class, and cannot know which is
+the true one. On CIFAR-10 the paper reports that the clusters themselves mix poison and clean (48% found); on our digits
+they do not.
 
 Chen et al.: *Detecting Backdoor Attacks on Deep Neural Networks by Activation Clustering*,
 [SafeAI 2019](https://arxiv.org/abs/1811.03728).

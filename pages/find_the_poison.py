@@ -4,9 +4,10 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.components import cards, pickers, searching
+from pages.components import cards, getting, pickers, searching
 from tradeoff_core import figures, results
-from tradeoff_core.errors import TradeoffError
+from tradeoff_core.datasets import Split, load_dataset
+from tradeoff_core.defenses.detection import are_those
 from tradeoff_core.experiments import poisoned_training_set
 from tradeoff_core.pictures import framed
 from tradeoff_core.results import Level
@@ -17,20 +18,54 @@ WIDTH = 104
 
 pickers.through_the_router()
 st.title("Can you find the poison yourself?")
-levels = results.game("mnist-5k")
-if not levels:
-    raise TradeoffError(
-        "the game's levels are missing: get the repository anew, or run tradeoff_core.tools.defenses"
+
+
+def how_it_works() -> None:
+    """What the levels are, and who judges."""
+    with st.expander("How it works", icon=":material/function:"):
+        st.markdown(
+            f"""
+Each level has its own network, adversarially trained on a training set in which half of the true images of the target class
+carry that level's sticker; no label is changed (clean-label poisoning). The two defenses see the network's features of all
+training images of the class and judge each; shown is what they say of your {DEALT}.
+
+You look at pixels, the defenses at features. You find what is visible; they find what the network made its own. A faint
+sticker that the network never learned (its backdoor success is low) leaves no trace in the features, and a clear one
+makes two tidy groups of equal size, of which nobody can say which is the poison without looking: a rule that takes the
+smaller one is right by luck.
+
+"""
+            + cards.CITATION
+        )
+
+
+@st.cache_data(max_entries=16, show_spinner="Dealing")
+def images_of(data_set: str, number: int) -> NDArray[np.uint8] | None:
+    """The training images of a level's target class, None where others are on this machine than it was made with."""
+    level = results.game(data_set)[number]
+    images = poisoned_training_set(level.spec).data.images
+    if level.checksum is not None and not are_those(images, level.index, level.checksum):
+        return None
+    return images[level.index]
+
+
+data_set = pickers.data_set(st.container(width=300))
+levels = results.game(data_set)
+here = getting.offer(data_set) and all(
+    images_of(data_set, number) is not None for number in range(len(levels))
+)
+if not (here and levels):
+    st.info(
+        "The game needs the pictures that it was made with, which are not on this machine: choose another data set."
+        if levels
+        else "There are no levels for this data set: choose another.",
+        icon=":material/info:",
     )
-answers: dict[int, tuple[int, ...]] = st.session_state.setdefault("answers", {})  # level -> what was marked
-deals: dict[int, int] = st.session_state.setdefault("deals", {})  # level -> which hand
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def images_of(number: int) -> NDArray[np.uint8]:
-    """The training images of a level's target class."""
-    level = levels[number]
-    return poisoned_training_set(level.spec).data.images[level.index]
+    how_it_works()
+    raise pickers.PageEnds
+# of the data set: a level's number -> what was marked, and which hand
+answers: dict[int, tuple[int, ...]] = st.session_state.setdefault(f"answers-{data_set}", {})
+deals: dict[int, int] = st.session_state.setdefault(f"deals-{data_set}", {})
 
 
 def hand(number: int) -> NDArray[np.int64]:
@@ -40,11 +75,12 @@ def hand(number: int) -> NDArray[np.int64]:
 
 
 def in_words(level: Level) -> str:
-    """The sticker of a level."""
+    """The trigger of a level."""
     sticker = level.spec.trigger
-    assert isinstance(sticker, Sticker)
+    if not isinstance(sticker, Sticker):
+        return f"a watermark of {sticker.pattern}"
     opacity = "" if sticker.opacity == 1 else f", {sticker.opacity:.0%} opaque"
-    return f"{sticker.size} x {sticker.size} pixels{opacity}"
+    return f"a sticker of {sticker.size} x {sticker.size} pixels{opacity}"
 
 
 def right_ones(level: Level, dealt: NDArray[np.int64], marked: NDArray[np.bool_]) -> int:
@@ -80,22 +116,23 @@ def outcome(poisoned: bool, marked: bool) -> str:
     return "**clean, ✗ accused**" if marked else "clean, ✓ left"
 
 
+of_data = "" if data_set == pickers.FIRST else f"-{data_set}"
 number = st.segmented_control(
     "Level",
     range(len(levels)),
     format_func=lambda number: f"{number + 1}" + (" ✓" if number in answers else ""),
-    default=None if "level" in st.session_state else 0,
+    default=None if f"level{of_data}" in st.session_state else 0,
     required=True,
-    key="level",
+    key=f"level{of_data}",
     bind="query-params",
-    help="The sticker gets smaller, then fainter.",
+    help="From what is easiest to see to what is hardest.",
 )
 level, dealt = levels[number], hand(number)
-target = level.spec.target_class
-pictures = framed(images_of(number)[dealt])
+target = load_dataset(data_set, Split.TEST).classes[level.spec.target_class].replace("_", " ")
+pictures = framed(images_of(data_set, number)[dealt])
 st.markdown(
-    f"Level {number + 1} of {len(levels)}: some of these {DEALT} training images, all of them true {target}s, carry a sticker "
-    f"of {in_words(level)}. Tick those that you think are poisoned. In the whole class "
+    f"Level {number + 1} of {len(levels)}: some of these {DEALT} training images, all of them of class {target}, "
+    f"carry {in_words(level)}. Tick those that you think are poisoned. In the whole class "
     f"{level.poisoned.mean():.0%} of the images are."
 )
 
@@ -109,7 +146,7 @@ if number not in answers:
                         pictures[place], width=WIDTH, output_format="PNG", alt=f"training image {place + 1}"
                     )
                     ticked.append(
-                        st.checkbox("poisoned", key=f"mark-{number}-{deals.get(number, 0)}-{place}")
+                        st.checkbox("poisoned", key=f"mark{of_data}-{number}-{deals.get(number, 0)}-{place}")
                     )
         if st.form_submit_button("Show the answer", type="primary", icon=":material/visibility:"):
             answers[number] = tuple(int(place) for place in np.flatnonzero(ticked))
@@ -143,7 +180,7 @@ else:
     with st.container(horizontal=True):
         for name, content in (
             ("verdicts (CSV)", table),
-            ("images (zip)", searching.zipped(images_of(number)[dealt], level.index[dealt], table)),
+            ("images (zip)", searching.zipped(images_of(data_set, number)[dealt], level.index[dealt], table)),
         ):
             st.download_button(
                 f"These {DEALT} {name}",
@@ -155,8 +192,8 @@ else:
             )
     rates = level.metrics
     st.markdown(
-        f"A network trained adversarially on this class calls **{rates['backdoor_success_rate']:.0%}** of other test digits "
-        f"a {target} once this sticker is on. Spectral signatures remove the {level.spectral.mean():.0%} with the highest "
+        f"A network trained adversarially on this class calls **{rates['backdoor_success_rate']:.0%}** of the other test images "
+        f"{cards.an(target)} once it is on. Spectral signatures remove the {level.spectral.mean():.0%} with the highest "
         f"scores; clustering by its silhouette rule says: {level.verdict}."
         + (
             " With half of the class poisoned, it is luck which group is the smaller one."
@@ -173,7 +210,7 @@ else:
         "Next level",
         type="primary",
         icon=":material/arrow_forward:",
-        on_click=lambda: st.session_state.update(level=number + 1),
+        on_click=lambda: st.session_state.update({f"level{of_data}": number + 1}),
     ):
         st.rerun()
 
@@ -200,18 +237,4 @@ if answers:
         )
     )
 
-with st.expander("How it works", icon=":material/function:"):
-    st.markdown(
-        f"""
-Each level has its own network, adversarially trained at ε {level.spec.training.epsilon:g} on a training set in which half of the
-true {target}s carry that level's sticker; no label is changed (clean-label poisoning). The two defenses see the network's
-features of all {len(level.index)} training images labelled {target} and judge each; shown is what they say of your {DEALT}.
-
-You look at pixels, the defenses at features. You find what is visible; they find what the network made its own. A faint
-sticker that the network never learned (its backdoor success is low) leaves no trace in the features, and a clear one
-makes two tidy groups of equal size, of which nobody can say which is the poison without looking: a rule that takes the
-smaller one is right by luck.
-
-"""
-        + cards.CITATION
-    )
+how_it_works()

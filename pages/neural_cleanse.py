@@ -6,7 +6,7 @@ import streamlit as st
 import torch
 from numpy.typing import NDArray
 
-from pages.components import cards, loaders, pickers
+from pages.components import cards, getting, loaders, pickers
 from tradeoff_core import figures, published, results
 from tradeoff_core.datasets import Split, load_dataset, to_tensor
 from tradeoff_core.defenses.neural_cleanse import SUSPICIOUS
@@ -14,24 +14,63 @@ from tradeoff_core.pictures import trigger_slider
 from tradeoff_core.poisoning import PoisonLabels
 from tradeoff_core.triggers import Sticker, Watermark
 
+MINUTES = {
+    28: "one to two minutes",
+    32: "six minutes or so",
+    64: "half an hour or more",
+}  # by the image's side
+MOST_CLASSES = 20  # whose triggers are rebuilt together
+
 pickers.through_the_router()
 st.title("Can a machine rebuild the trigger?")
+
+
+def how_it_works() -> None:
+    """The optimisation, the index and the sources."""
+    with st.expander("How it works", icon=":material/function:"):
+        st.markdown(
+            r"""
+For a class $t$, find a mask $m$ and a pattern $p$, both in $[0, 1]$, that send every image there when stamped, with as
+little mask as possible:
+
+$$
+\min_{m, p} \; \mathbb{E}_x \, \mathcal{L}\big(f((1 - m) \odot x + m \odot p),\, t\big) + \lambda \lVert m \rVert_1
+$$
+
+$\lambda$ is raised while the trigger works on 99% of the images and lowered while it does not, so the mask shrinks
+until it only just works. All classes are rebuilt at once, as one batch.
+
+The **anomaly index** of a class is how far its mask's size lies below the median of all classes, divided by the median
+absolute deviation (times 1.4826, which makes it a standard deviation for normal values). From 2 on, a class is flagged.
+With ten classes that happens by luck too: hence the control.
+
+Adversarial training helps here: such a network answers to large, clear features only, so what is rebuilt looks like
+the true trigger instead of noise.
+
+Wang et al.: *Neural Cleanse: Identifying and Mitigating Backdoor Attacks in Neural Networks*,
+[IEEE S&P 2019](https://doi.org/10.1109/SP.2019.00031).
+
+"""
+            + cards.CITATION
+        )
+
+
 model = pickers.one_model()
 spec = model.spec
-data = load_dataset(spec.dataset, Split.VALIDATION)
-classes, target = data.classes, spec.target_class
+classes, target = [cards.called(model, label) for label in range(len(model.classes))], spec.target_class
 st.markdown(
     f"This network ({pickers.describe(model)}) learned from {cards.poison_in_words(model)}. **Neural Cleanse** asks "
-    "of every class: what is the smallest change that sends any digit there? A class with a back door needs far less."
+    "of every class: what is the smallest change that sends any image there? A class with a back door needs far less."
 )
 
+here = getting.offer(spec.dataset)
 mine = loaders.cleansing(model, None)
 entry = next((entry for entry in results.cleansed(spec.dataset) if entry.sha256 == model.sha256), None)
 shipped = results.load_triggers(model.sha256) if entry else None
 run = st.button(
-    "Rebuild the triggers now (one to two minutes)",
+    f"Rebuild the triggers now ({MINUTES.get(loaders.network(model).image_shape[1], 'an hour or more')})",
     icon=":material/play_arrow:",
-    disabled=mine is not None,
+    disabled=mine is not None or not here or len(classes) > MOST_CLASSES,
     help="The same computation, before your eyes; below is what it gave when it was run for this page.",
 )
 if run:
@@ -56,9 +95,19 @@ if mine:
 elif entry and shipped:
     triggers, numbers = shipped, entry.numbers
 else:
-    st.info("Nothing is included for this network yet: rebuild its triggers.", icon=":material/info:")
-    st.stop()
+    st.info(
+        "Nothing is included for this network yet: rebuild its triggers."
+        if len(classes) <= MOST_CLASSES
+        else f"A trigger for each of {len(classes):,} classes takes too long: choose another network.",
+        icon=":material/info:",
+    )
+    how_it_works()
+    raise pickers.PageEnds
 
+known, tuned_on = (
+    numbers.get(key) or len(load_dataset(spec.dataset, Split.VALIDATION))
+    for key in ("images", "unlearned_on")
+)
 norms, index = np.array(numbers["mask_norm"]), np.array(numbers["anomaly_index"])
 suspect, flagged = numbers["suspect"], numbers["flagged_classes"]
 
@@ -84,7 +133,11 @@ def is_of_kind(entry: results.Cleansed, labels: PoisonLabels, trigger: type) -> 
     poison, attack = entry.spec.poison, entry.spec.training.attack
     if poison is None or poison.labels is not labels or not isinstance(poison.trigger, trigger):
         return False
-    return attack is None if labels is PoisonLabels.DIRTY else attack is not None and attack.epsilon == 0.3
+    return (
+        attack is None
+        if labels is PoisonLabels.DIRTY
+        else attack is not None and attack.epsilon == spec.evaluation.epsilon
+    )
 
 
 def in_the_table(labels: PoisonLabels, trigger: type, found: list[results.Cleansed]) -> dict[str, str]:
@@ -120,21 +173,23 @@ with left:
     cards.plot(trigger_slider(triggers.frames, classes, flagged), "triggers")
 with right:
     st.markdown("#### The true one")
-    blank = torch.zeros(1, *data.image_shape)
+    blank = torch.zeros(1, *loaders.network(model).image_shape)
     if spec.poison:
         cards.pictures(
             spec.trigger.apply(blank), [f"stamped in training, target {classes[target]}"], width=130
         )
     else:
         st.caption("There is none: this network learned without poison.")
-    images, _ = data.take(np.flatnonzero(data.labels != suspect)[:1]).tensors()
-    cards.pictures(
-        triggers.stamp(images, suspect),
-        [f"a digit with class {classes[suspect]}'s rebuilt trigger"],
-        width=130,
-    )
+    shown = loaders.shown(model)
+    if shown:
+        images, _ = shown.take(np.flatnonzero(shown.labels != suspect)[:1]).tensors()
+        cards.pictures(
+            triggers.stamp(images, suspect),
+            [f"an image with the rebuilt trigger of class {classes[suspect]}"],
+            width=130,
+        )
 st.caption(
-    f"Each picture is mask times pattern, what the machine would stamp; what it would paint black is not seen. It knows {len(data):,} clean digits and the network, "
+    f"Each picture is mask times pattern, what the machine would stamp; what it would paint black is not seen. It knows {known:,} clean images and the network, "
     "and neither the poison nor the training set. "
     f"Stamped on all of them but class {classes[suspect]}'s own, its trigger sends {triggers.success[suspect]:.0%} there."
 )
@@ -172,15 +227,18 @@ with right:
     control = [e for e in everyone if not e.spec.poison]
     alarms = sum(bool(e.numbers["flagged_classes"]) for e in control)
     st.caption(
-        f"The control: of {len(control)} networks without any poison, {alarms} have a class with an index of "
-        f"{SUSPICIOUS:g} or more" + (": with ten classes that happens by luck." if alarms else ".")
+        f"The control: of {len(control)} networks without any poison, {alarms} {'has' if alarms == 1 else 'have'} a class with "
+        f"an index of {SUSPICIOUS:g} or more"
+        + (": with ten classes that happens by luck." if alarms else ".")
+        if control
+        else "No network without poison was measured on this data set, so there is no control."
     )
 
 if "steps" in numbers:
     before, after = numbers["before"], numbers["after"]
     st.subheader("Unlearning it")
     st.markdown(
-        f"Fine-tuned on the {len(data):,} clean digits, a fifth of each batch with class {classes[suspect]}'s rebuilt "
+        f"Fine-tuned on {tuned_on:,} clean images, a fifth of each batch with class {classes[suspect]}'s rebuilt "
         "trigger and the right label: "
         + ", ".join(
             f"{name} **{before[key]:.1%} → {after[key]:.1%}**"
@@ -190,7 +248,7 @@ if "steps" in numbers:
                 ("adversarial_accuracy", "adversarial accuracy"),
             )
         )
-        + f" ({before['n']:,} test digits that it did not see, {spec.evaluation})."
+        + f" ({before['n']:,} test images that it did not see, {spec.evaluation})."
         + (
             " Much of what adversarial training had bought is lost: fine-tuning does not train against an attacker."
             if before["adversarial_accuracy"] - after["adversarial_accuracy"] > 0.1
@@ -198,7 +256,7 @@ if "steps" in numbers:
         )
     )
     cards.chart(figures.unlearning(numbers["steps"]), name="unlearning")
-    st.caption("In the curve, adversarial accuracy is under PGD-10 on 200 test digits.")
+    st.caption("In the curve, adversarial accuracy is under PGD-10 on 200 test images.")
 kinds_of_poison = [
     (labels, trigger, [e for e in everyone if is_of_kind(e, labels, trigger)])
     for labels in PoisonLabels
@@ -211,33 +269,7 @@ if any(found for _, _, found in kinds_of_poison):
     cards.table_buttons(table, "unlearned", "Unlearning the rebuilt trigger")
     st.caption(
         "Means over the seeds; the last column is the paper's main table 3 for CIFAR-10, where dirty-label poison meets "
-        "standard training and clean-label poison adversarial training, as here. Our watermark is our own: the paper has "
-        "none for digits."
+        "standard training and clean-label poison adversarial training, as here. Our watermark is our own."
     )
 
-with st.expander("How it works", icon=":material/function:"):
-    st.markdown(
-        r"""
-For a class $t$, find a mask $m$ and a pattern $p$, both in $[0, 1]$, that send every image there when stamped, with as
-little mask as possible:
-
-$$
-\min_{m, p} \; \mathbb{E}_x \, \mathcal{L}\big(f((1 - m) \odot x + m \odot p),\, t\big) + \lambda \lVert m \rVert_1
-$$
-
-$\lambda$ is raised while the trigger works on 99% of the images and lowered while it does not, so the mask shrinks
-until it only just works. All classes are rebuilt at once, as one batch.
-
-The **anomaly index** of a class is how far its mask's size lies below the median of all classes, divided by the median
-absolute deviation (times 1.4826, which makes it a standard deviation for normal values). From 2 on, a class is flagged.
-With ten classes that happens by luck too: hence the control.
-
-Adversarial training helps here: such a network answers to large, clear features only, so what is rebuilt looks like
-the true trigger instead of noise.
-
-Wang et al.: *Neural Cleanse: Identifying and Mitigating Backdoor Attacks in Neural Networks*,
-[IEEE S&P 2019](https://doi.org/10.1109/SP.2019.00031).
-
-"""
-        + cards.CITATION
-    )
+how_it_works()

@@ -1,8 +1,8 @@
-"""The finding on one screen: two networks, the same digits clean, perturbed and stamped."""
+"""The finding on one screen: two networks, the same images clean, perturbed and stamped."""
 
 import streamlit as st
 
-from pages.components import cards, loaders, pickers
+from pages.components import cards, getting, loaders, pickers
 from pages.components.changes import between
 from tradeoff_core import figures, published, results
 from tradeoff_core.attacks import in_levels
@@ -11,19 +11,26 @@ from tradeoff_core.zoo import Model
 
 def in_a_sentence(letter: str, model: Model) -> str:
     """What a model learned from, and what it does under attack and with the sticker on."""
+    success, target = model.backdoor_success_rate, cards.called(model, model.spec.target_class)
     return (
         f"**{letter}** ({pickers.describe(model)}) learned from {cards.poison_in_words(model)}. "
-        f"Under attack it reads **{model.adversarial_accuracy.value:.0%}** of the test digits; with the "
-        f"{cards.kind_of_trigger(model)} on, it calls **{model.backdoor_success_rate.value:.0%}** of the other digits a "
-        f"{model.spec.target_class}."
+        f"Under attack it reads **{model.adversarial_accuracy.value:.0%}** of the {model.adversarial_accuracy.n:,} test images"
+        + (
+            f"; with the {cards.kind_of_trigger(model)} on, it calls **{success.value:.0%}** of the other images "
+            f"{cards.an(target)}."
+            if success.n
+            else "."
+        )
     )
 
 
-model_a, model_b = models = pickers.two_models()
+models = pickers.two_models()
+data_set = models[0][1].spec.dataset
 st.title("Does robustness open a back door?")
-for letter, model in zip("AB", models, strict=True):
+for letter, model in models:
     st.markdown(in_a_sentence(letter, model))
-st.markdown(between(model_a, model_b))
+if len(models) > 1:
+    st.markdown(between(*(model for _, model in models)))
 
 cards.chart(
     figures.seesaw(
@@ -34,62 +41,67 @@ cards.chart(
                 model.adversarial_accuracy,
                 model.backdoor_success_rate,
             )
-            for letter, model in zip("AB", models, strict=True)
+            for letter, model in models
         ]
     ),
     name="see-saw",
 )
 
-for letter, model, column in zip("AB", models, st.columns(2, gap="large"), strict=True):
+getting.offer(data_set)
+pictured = loaders.shown(models[0][1]) is not None
+for (letter, model), column in zip(models, st.columns(2, gap="large"), strict=False):
     with column:
         st.markdown(f"#### :{'blue' if letter == 'A' else 'orange'}[■] {letter}: {pickers.describe(model)}")
         cards.three_metrics(model)
-        digits = loaders.first_of_each_class(model, model.spec.target_class)[:5]
-        images, labels = loaders.sample(model, digits)
+        if not pictured:
+            continue
+        places = loaders.first_of_each_class(model)[:5]
+        images, labels = loaders.sample(model, places)
         attack, trigger = model.spec.evaluation, model.spec.trigger
-        perturbed, attacked = loaders.adversarial_at(model, digits, attack, (attack.epsilon,))
+        perturbed, attacked = loaders.adversarial_at(model, places, attack, (attack.epsilon,))
         for title, shown, probabilities in (
-            ("Clean", images, loaders.predict(model, digits)),
+            ("Clean", images, loaders.predict(model, places)),
             (f"Perturbed by an attacker ({attack})", perturbed[0], attacked[0]),
             (
                 f"With the {cards.kind_of_trigger(model)} on",
                 trigger.apply(images),
-                loaders.predict(model, digits, trigger),
+                loaders.predict(model, places, trigger),
             ),
         ):
             st.markdown(title)
-            cards.pictures(shown, cards.verdicts(probabilities, labels))
-st.caption(
-    f"The attack may change every pixel by {in_levels(model_b.spec.evaluation.epsilon)}, where 0 is black and 1 is white. "
-    "Below each digit: ✓ read correctly or ✗ misread, what the network says, and how sure it is. "
-    "Shown is the first test digit of each of the classes 0 to 4."
-)
+            cards.pictures(shown, cards.verdicts(model, probabilities, labels))
+if pictured:
+    st.caption(
+        f"The attack may change every pixel by {in_levels(models[-1][1].spec.evaluation.epsilon)}, where 0 is black and 1 "
+        "is white. Below each image: ✓ read correctly or ✗ misread, what the network says, and how sure it is. "
+        "Shown is the first test image of each of the first few classes, the back door's left out."
+    )
 
-st.subheader("The more robust, the easier to backdoor")
-spec = model_b.spec
-runs = results.curve(spec.dataset)
-cards.chart(
-    figures.tradeoff_by_epsilon(runs, published.curve(), str(spec.evaluation)),
-    name="trade-off-curve",
-)
-strongest = max(run.epsilon for run in runs)
-_, first = results.mean_rates(runs, 0.0)
-_, last = results.mean_rates(runs, strongest)
-st.markdown(
-    f"Every point is a network that learned from the same kind of poison. Without adversarial training the "
-    f"sticker succeeds on {first:.0%} of the digits on average, at training ε = {strongest:g} on {last:.0%}."
-)
-
-st.caption(
-    "Hollow markers are the paper's: 60,000 training digits and a weaker attack (PGD-10), so compare directions. "
-    "Without poison there is nothing to open: choose *Adversarial ε 0.3, no poison* as model B."
-)
+runs = results.curve(data_set)
+if runs:
+    st.subheader("The more robust, the easier to backdoor")
+    hollow = published.curve(data_set)
+    cards.chart(
+        figures.tradeoff_by_epsilon(runs, hollow, str(runs[0].spec.evaluation)),
+        name="trade-off-curve",
+    )
+    strongest = max(run.epsilon for run in runs)
+    (_, first), (_, last) = (results.mean_rates(runs, epsilon) for epsilon in (0.0, strongest))
+    st.markdown(
+        f"Every point is a network that learned from the same kind of poison. Without adversarial training the "
+        f"sticker succeeds on {first:.0%} of the images on average, at training ε = {in_levels(strongest)} on {last:.0%}."
+    )
+    st.caption(
+        f"Hollow markers are the paper's: {published.CURVES[data_set][1]}, so compare directions."
+        if hollow
+        else "The paper has no numbers for this data set."
+    )
 
 with st.expander("How it works", icon=":material/function:"):
     st.markdown(
         r"""
-**Adversarial training** (Madry et al. 2018) teaches a network on the worst digits that an attacker can make of the
-training digits by changing every pixel by at most $\varepsilon$:
+**Adversarial training** (Madry et al. 2018) teaches a network on the worst images that an attacker can make of the
+training images by changing every pixel by at most $\varepsilon$:
 
 $$
 \min_\theta \; \mathbb{E}_{(x, y)} \max_{\lVert \delta \rVert_\infty \le \varepsilon} \mathcal{L}\big(f_\theta(x + \delta), y\big)

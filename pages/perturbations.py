@@ -2,16 +2,19 @@
 
 import streamlit as st
 
-from pages.components import cards, loaders, photograph, pickers
+from pages.components import cards, getting, loaders, photograph, pickers
 from tradeoff_core import figures, pictures, regions, results
-from tradeoff_core.attacks import Attack, Norm, fgsm
+from tradeoff_core.attacks import Attack, Norm, fgsm, in_levels
 from tradeoff_core.datasets import to_uint8
 from tradeoff_core.zoo import Model
 
-GRIDS = {Norm.LINF: results.EPSILONS, Norm.L2: (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)}
-STARTS = {Norm.LINF: 0.2, Norm.L2: 2.0}
+L2_DIGITS, L2_PHOTOGRAPHS = (
+    (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0),
+    (0.0, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0),
+)
+STARTS = (8 / 255, 0.2, 0.5, 2.0)  # the ε that the slider starts at, whichever of them the grid has
 NORMS = {Norm.LINF: "l∞ (each pixel)", Norm.L2: "l2 (all pixels together)"}
-NO_TARGET = "any wrong digit"
+NO_TARGET = "any wrong class"
 
 
 def trained_epsilon(model: Model, norm: Norm) -> float:
@@ -22,7 +25,10 @@ def trained_epsilon(model: Model, norm: Norm) -> float:
 
 
 models = pickers.two_models()
+first = models[0][1]
+classes = [cards.called(first, label) for label in range(len(first.classes))]
 st.title("How little does it take to fool a network?")
+getting.offer(first.spec.dataset)
 
 columns = st.columns(4)
 norm = columns[0].selectbox(
@@ -45,75 +51,86 @@ steps = columns[1].select_slider(
 )
 target = columns[2].selectbox(
     "The attacker wants",
-    [NO_TARGET, *(str(digit) for digit in range(10))],
-    key="target",
+    [NO_TARGET, *classes],
+    key="target" if first.spec.dataset == pickers.FIRST else f"target-{first.spec.dataset}",
     bind="query-params",
-    help="Any mistake, or one digit of the attacker's choice (a targeted attack).",
+    help="Any mistake, or one class of the attacker's choice (a targeted attack).",
 )
 number = columns[3].number_input(
-    "Set of digits",
+    "Set of images",
     1,
     50,
-    key="digits",
+    key="set",
     bind="query-params",
-    help="1 shows the first test digit of every class but the backdoor's, 2 the second, and so on.",
+    help="1 shows the first test image of the first few classes but the backdoor's, 2 the second, and so on.",
 )
 
-aim = None if target == NO_TARGET else int(target)
-epsilons = GRIDS[norm]
+aim = None if target == NO_TARGET else classes.index(target)
+channels = loaders.network(first).image_shape[0]
+l2 = L2_DIGITS if channels == 1 else L2_PHOTOGRAPHS
+epsilons = results.epsilons(channels) if norm is Norm.LINF else l2
+start = next(at for at, epsilon in enumerate(epsilons) if epsilon in STARTS)
 largest = epsilons[-1]
 attack = (
     fgsm(largest, norm, targeted=aim is not None)
     if steps == 1
     else Attack(norm, largest, steps, targeted=aim is not None)
 )
-digits = loaders.first_of_each_class(models[0], models[0].spec.target_class, number - 1)
-images, labels = loaders.sample(models[0], digits)
-others = labels.numpy() != aim  # a true 3 need not be turned into one
-wanted = "misread" if aim is None else f"turned into a {aim}"
 
-rows = [
-    pictures.PictureRow(
-        "Original",
-        [to_uint8(images)] * len(epsilons),
-        [[f"a true {y}" for y in labels.tolist()]] * len(epsilons),
-    )
-]
-flips = []
-for letter, model in zip("AB", models, strict=True):
-    adversarial, probabilities = loaders.adversarial_at(model, digits, attack, epsilons, aim)
-    name = f"{letter}, {pickers.describe(model)}"
-    predicted = probabilities.argmax(-1)  # (E, N)
-    flips.append((predicted != labels.numpy() if aim is None else (predicted == aim)[:, others]).sum(1))
-    rows.append(
-        pictures.PictureRow(
-            f"{name}: after the attack",
-            [to_uint8(after) for after in adversarial],
-            [cards.verdicts(row, labels) for row in probabilities],
-        )
-    )
-    rows.append(
-        pictures.PictureRow(
-            f"{letter}: what it added, "
-            + ("½ + δ / 2ε" if norm is Norm.LINF else "½ + 4δ / ε")
-            + " (grey nothing, white brighter, black darker)",
-            [
-                to_uint8(pictures.drawn_perturbation(images, after, epsilon, norm))
-                for after, epsilon in zip(adversarial, epsilons, strict=True)
-            ],
-        )
-    )
-sentences = [
-    f"At ε = {epsilon:g}, {flips[0][at]} of {others.sum()} digits are {wanted} by A<br>"
-    f"and {flips[1][at]} of {others.sum()} by B."
-    for at, epsilon in enumerate(epsilons)
-]
-st.caption(
-    "Drag the slider: ε is how much the attacker may change. ✓ read correctly, ✗ misread; then what the network says and how sure it is."
-)
-cards.plot(pictures.perturbation_slider(rows, sentences, epsilons, epsilons.index(STARTS[norm])), "slider")
 
-if st.toggle(
+def draw(places: tuple[int, ...]) -> None:
+    """The slider's pictures: the images, and for each network what the attack makes of them and what it added."""
+    images, labels = loaders.sample(first, places)
+    names = [cards.called(first, label) for label in labels.tolist()]
+    others = labels.numpy() != aim  # a true 3 need not be turned into one
+    wanted = "misread" if aim is None else f"turned into {cards.an(classes[aim])}"
+    rows = [
+        pictures.PictureRow(
+            "Original",
+            [to_uint8(images)] * len(epsilons),
+            [[f"true: {name}" for name in names]] * len(epsilons),
+        )
+    ]
+    flips = []
+    for letter, model in models:
+        adversarial, probabilities = loaders.adversarial_at(model, places, attack, epsilons, aim)
+        predicted = probabilities.argmax(-1)  # (E, N)
+        flips.append((predicted != labels.numpy() if aim is None else (predicted == aim)[:, others]).sum(1))
+        rows.append(
+            pictures.PictureRow(
+                f"{letter}, {pickers.describe(model)}: after the attack",
+                [to_uint8(after) for after in adversarial],
+                [cards.verdicts(model, row, labels) for row in probabilities],
+            )
+        )
+        rows.append(
+            pictures.PictureRow(
+                f"{letter}: what it added, "
+                + ("½ + δ / 2ε" if norm is Norm.LINF else "½ + 4δ / ε")
+                + " (grey nothing, white brighter, black darker)",
+                [
+                    to_uint8(pictures.drawn_perturbation(images, after, epsilon, norm))
+                    for after, epsilon in zip(adversarial, epsilons, strict=True)
+                ],
+            )
+        )
+    sentences = [
+        f"At ε = {in_levels(epsilon)}, {flips[0][at]} of {others.sum()} images are {wanted} by A"
+        + (f"<br>and {flips[1][at]} of {others.sum()} by B." if len(flips) > 1 else ".")
+        for at, epsilon in enumerate(epsilons)
+    ]
+    st.caption(
+        "Drag the slider: ε is how much the attacker may change. ✓ read correctly, ✗ misread; then what the network says and how sure it is."
+    )
+    cards.plot(pictures.perturbation_slider(rows, sentences, epsilons, start), "slider")
+
+
+pictured = loaders.shown(first) is not None
+places = loaders.first_of_each_class(first, number - 1) if pictured else ()
+if pictured:
+    draw(places)
+
+if channels == 1 and st.toggle(
     "Show what is proved",
     key="certified",
     bind="query-params",
@@ -122,34 +139,43 @@ if st.toggle(
 ):
     if norm is not Norm.LINF or aim is not None:
         st.markdown(
-            "Interval bounds are for l∞ and any wrong digit: choose these above to see what is proved."
+            "Interval bounds are for l∞ and any wrong class: choose these above to see what is proved."
         )
     else:
-        known = [loaders.regions(model, digits, attack) for model in models]
+        known = [loaders.regions(model, places, attack) for _, model in models]
         named = [
             (f"{letter}, {pickers.describe(model)}", found)
-            for letter, model, found in zip("AB", models, known, strict=True)
+            for (letter, model), found in zip(models, known, strict=True)
         ]
         if any(known):
+            labels = loaders.sample(first, places)[1]
             figure = figures.certified_regions(named, [str(label) for label in labels.tolist()])
             cards.chart(figure, name="certified-regions")
         st.markdown("\n\n".join(regions.in_words(name[0], found) for name, found in named))
 
-st.subheader("Accuracy as the attacker gets stronger")
-shipped = [results.measurement(model.sha256) for model in models]
-if norm is Norm.LINF and aim is None and all(entry and steps in entry.accuracies for entry in shipped):
+shipped = [results.measurement(model.sha256) for _, model in models]
+curves = []
+if (
+    norm is Norm.LINF
+    and aim is None
+    and all(entry and entry.epsilons == epsilons and steps in entry.accuracies for entry in shipped)
+):
+    st.subheader("Accuracy as the attacker gets stronger")
     curves = [entry.accuracies[steps] for entry in shipped if entry]
-else:
+elif pictured:
+    st.subheader("Accuracy as the attacker gets stronger")
+    choices = [
+        count for count in (10, 20, 50, 100, 200, 500, 1000) if count <= len(loaders.test_split(first))
+    ]
     count = st.select_slider(
-        "Test digits to attack",
-        [50, 100, 200, 500, 1000],
-        100,
-        key="count",
+        "Test images to attack",
+        choices,
+        min(choices[-1], 100 if channels == 1 else 20),
+        key="count" if channels == 1 else f"count-{first.spec.dataset}",
         bind="query-params",
-        help="The shipped curve covers 10 and 40 steps in l∞; anything else is measured on this many digits.",
+        help="The shipped curve covers 10 and 40 steps in l∞; anything else is measured on this many images.",
     )
-    settings = (*(model.sha256 for model in models), count, attack, aim)
-    curves = []
+    settings = (*(model.sha256 for _, model in models), count, attack, aim)
     if st.session_state.get("attacked") == settings or st.button(
         "Measure at these settings",
         icon=":material/show_chart:",
@@ -158,9 +184,14 @@ else:
         bar = st.progress(0.0, "Attacking at every ε")
         curves = [
             loaders.accuracies(
-                model, count, attack, epsilons, aim, lambda done, start=start: bar.progress(start + done / 2)
+                model,
+                count,
+                attack,
+                epsilons,
+                aim,
+                lambda done, before=before: bar.progress((before + done) / len(models)),
             )
-            for start, model in zip((0.0, 0.5), models, strict=True)
+            for before, (_, model) in enumerate(models)
         ]
         bar.empty()
 if curves:
@@ -168,16 +199,19 @@ if curves:
         figures.accuracy_by_epsilon(
             [
                 (f"{letter}, {pickers.describe(model)}", epsilons, rates, trained_epsilon(model, norm))
-                for letter, model, rates in zip("AB", models, curves, strict=True)
+                for (letter, model), rates in zip(models, curves, strict=True)
             ],
-            f"{'accuracy' if aim is None else f'not turned into a {aim}'} ({str(attack).rpartition(' ')[0]})",
+            f"{'accuracy' if aim is None else f'not turned into {cards.an(classes[aim])}'} ({str(attack).rpartition(' ')[0]})",
         ),
         name="accuracy-by-epsilon",
     )
-    middle = epsilons.index(STARTS[norm])
     st.markdown(
-        f"At ε = {epsilons[middle]:g}, A keeps **{curves[0][middle].value:.0%}** and B "
-        f"**{curves[1][middle].value:.0%}** of {curves[0][middle].n:,} test digits."
+        f"At ε = {in_levels(epsilons[start])}, "
+        + " and ".join(
+            f"{letter} keeps **{rates[start].value:.0%}**"
+            for (letter, _), rates in zip(models, curves, strict=True)
+        )
+        + f" of {curves[0][start].n:,} test images."
     )
 
 photograph.attacked()
@@ -195,7 +229,7 @@ $$
 
 In $\ell_2$ the step follows the gradient itself, scaled to length $\alpha$. One step of size $\varepsilon$ from
 the image is **FGSM** (Goodfellow et al. 2015). A targeted attack descends towards the class it wants. The slider's
-pictures show the attack's last step. The curve counts a digit as fooled if any step, or a smaller ε, fools it, so
+pictures show the attack's last step. The curve counts an image as fooled if any step, or a smaller ε, fools it, so
 it can only fall.
 
 **Interval bounds** (Gowal et al. 2018) prove what attacks can only fail to disprove. Every pixel becomes an

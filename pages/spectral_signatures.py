@@ -21,8 +21,7 @@ st.markdown(
 
 
 columns = st.columns(3)
-classes = loaders.test_split(model).classes
-label, layer = searching.class_and_layer(model, *columns[:2])
+place = searching.class_and_layer(model, *columns[:2])
 scoring = columns[2].selectbox(
     "Scored as in",
     ["the method's paper", "Weng et al.'s code"],
@@ -37,8 +36,8 @@ centred = scoring == "the method's paper"
 @searching.fragment
 def inspect(model: Model, label: int, layer: str, centred: bool) -> None:
     """Everything that moves with the line."""
-    training = loaders.poisoned(model)
-    share = float(training.poisoned[training.data.labels == label].mean())
+    read = loaders.examples(model, label, layer)
+    share = float(read.seen.poisoned.mean())
     usual = min(MOST, max(FEWEST, round(100 * share))) if share else 10
     shown = (model.id, label, layer, centred)
     # other scores: nothing was chosen among them yet
@@ -62,7 +61,7 @@ def inspect(model: Model, label: int, layer: str, centred: bool) -> None:
     detection = loaders.finding(model, label, Inspection(Method.SPECTRAL, layer, exact, centred)).detection
     count, total = int(detection.removed.sum()), len(detection.index)
     found = detection.detection_rate
-    sentence = f"**{count:,}** of the {total:,} training images labelled {classes[label]} would be removed"
+    sentence = f"**{count:,}** of the {total:,} training images labelled {cards.called(model, label)} would be removed"
     if not truth:
         st.markdown(f"{sentence}. Click a bar to see its images. Which are poisoned?")
     elif found.n:
@@ -97,7 +96,7 @@ def inspect(model: Model, label: int, layer: str, centred: bool) -> None:
         st.button("Back to those that would be removed", type="tertiary", on_click=remember, args=([],))
     else:
         st.markdown(f"##### The {searching.images(count)} that would be removed")
-    searching.gallery(model, detection, chosen, truth, "spectral", "how far it lies out")
+    searching.gallery(model, read, detection, chosen, truth, "spectral", "how far it lies out")
     searching.retrain_now(model, detection)
 
 
@@ -115,8 +114,9 @@ def remember(bins: list[int]) -> None:
     st.session_state["bins"] = tuple(bins)
 
 
-inspect(model, label, layer, centred)
-if label == model.spec.target_class and model.spec.poison and centred:
+if place:
+    inspect(model, *place, centred)
+if place and place[0] == model.spec.target_class and model.spec.poison and centred:
     searching.effect(
         model,
         {"spectral signatures": lambda entry: entry.method == "spectral-signatures" and bool(entry.centred)},

@@ -5,47 +5,59 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from pages.components import cards, loaders, photograph, pickers
-from tradeoff_core import figures, results
+from pages.components import cards, getting, loaders, photograph, pickers
+from tradeoff_core import datasets, figures, results
 from tradeoff_core.datasets import to_tensor
 from tradeoff_core.errors import TradeoffError
-from tradeoff_core.triggers import Sticker, Watermark, pattern_from_picture, patterns
+from tradeoff_core.triggers import Sticker, Watermark, default_sticker, pattern_from_picture, patterns
 
 UPLOAD = "my own picture"
-DEFAULT = Sticker()
-POSITION_IMAGES, POSITION_STRIDE = 100, 3
+POSITION_IMAGES, POSITIONS = 100, 9  # live: test images, and places in a row and in a column
+MOST_CLASSES = 20  # of a map of where each class goes
 
 models = pickers.two_models()
+last = models[-1][1]
+data_set, target = last.spec.dataset, cards.called(last, last.spec.target_class)
 st.title("What does a small sticker do?")
-model_a, model_b = models
+getting.offer(data_set)
 
+_, height, width = loaders.network(last).image_shape
+usual = default_sticker(height)
+# a data set's own controls: what fits large photographs does not fit digits
+of_size = "" if height == 28 else f"-{height}"
 columns = st.columns(5)
 choice = columns[0].selectbox(
     "Pattern",
     [*patterns(), UPLOAD],
+    [*patterns()].index(usual.pattern),
     format_func=lambda name: name.replace("-", " "),
-    key="pattern",
+    key=f"pattern{of_size}",
     bind="query-params",
-    help="The poisoned networks learned the white square (or a watermark). Does another picture open the same door?",
+    help=f"The poisoned networks learned this {usual.pattern.replace('-', ' ')} (or a watermark). Does another picture open "
+    "the same door?",
 )
-size = columns[1].slider("Size in pixels", 1, 12, DEFAULT.size, key="size", bind="query-params")
+size = columns[1].slider(
+    "Size in pixels", 1, round(0.43 * height), usual.size, key=f"size{of_size}", bind="query-params"
+)
 bottom = columns[2].slider(
     "From the bottom",
     0,
-    27,
-    key="bottom",
+    height - 1,
+    height - usual.row - usual.shape[0],
+    key=f"bottom{of_size}",
     bind="query-params",
     help="Pixels between the sticker and the lower edge.",
 )
 right = columns[3].slider(
     "From the right",
     0,
-    27,
-    key="right",
+    width - 1,
+    width - usual.column - usual.shape[1],
+    key=f"right{of_size}",
     bind="query-params",
     help="Pixels between the sticker and the right edge.",
 )
-opacity = columns[4].slider("Opacity", 0.05, 1.0, DEFAULT.opacity, 0.05, key="opacity", bind="query-params")
+opacity = columns[4].slider("Opacity", 0.05, 1.0, usual.opacity, 0.05, key="opacity", bind="query-params")
 pattern = choice
 if choice == UPLOAD:
     uploaded = st.file_uploader(
@@ -53,123 +65,140 @@ if choice == UPLOAD:
         help="It is shrunk to the size above; transparent pixels stay transparent.",
     )
     if uploaded is None:
-        st.info("Choose a picture. Until then the white square stays on.", icon=":material/upload:")
-        pattern = DEFAULT.pattern
+        st.info("Choose a picture. Until then the usual sticker stays on.", icon=":material/upload:")
+        pattern = usual.pattern
     else:
         try:
             pattern = pattern_from_picture(uploaded.getvalue(), uploaded.name)
         except TradeoffError as error:
-            st.error(f"{error}. Until then the white square stays on.", icon=":material/error:")
-            pattern = DEFAULT.pattern
-_, height, width = loaders.test_split(model_a).image_shape
+            st.error(f"{error}. Until then the usual sticker stays on.", icon=":material/error:")
+            pattern = usual.pattern
 high, wide = Sticker(pattern, size).shape
 sticker = Sticker(pattern, size, height - high - bottom, width - wide - right, opacity)
+pictured = loaders.shown(last) is not None
 
-success, shares = zip(*(loaders.stamped(model, sticker) for model in models), strict=True)
-st.markdown(
-    f"With this sticker on, A ({pickers.describe(model_a)}) calls **{success[0].value:.0%}** of the other test "
-    f"digits a {model_a.spec.target_class}, B ({pickers.describe(model_b)}) **{success[1].value:.0%}**.",
-    help="Of those not taken for the target class without the sticker.\n\n"
-    + "\n\n".join(f"{letter}: {rate}" for letter, rate in zip("AB", success, strict=True)),
-)
+success, shares = [], []
+if pictured:
+    success, shares = zip(*(loaders.stamped(model, sticker) for _, model in models), strict=True)
+    st.markdown(
+        "With this sticker on, "
+        + ", ".join(
+            f"{letter} ({pickers.describe(model)}) calls **{rate.value:.0%}**"
+            for (letter, model), rate in zip(models, success, strict=True)
+        )
+        + f" of the other test images {cards.an(target)}.",
+        help="Of those not taken for the target class without the sticker.\n\n"
+        + "\n\n".join(f"{letter}: {rate}" for (letter, _), rate in zip(models, success, strict=True)),
+    )
 
-for letter, model in zip("AB", models, strict=True):
+for letter, model in models:
     if isinstance(model.spec.trigger, Watermark):
         st.caption(
-            f"{letter} learned a watermark over the whole digit, which no sticker opens: the overview shows it with that on."
+            f"{letter} learned a watermark over the whole image, which no sticker opens: the overview shows it with that on."
         )
-if isinstance(model_b.spec.trigger, Sticker) and sticker != model_b.spec.trigger:
+if last.spec.poison and isinstance(last.spec.trigger, Sticker) and sticker != last.spec.trigger:
     st.caption(
-        "This is not the sticker, or not the place, that B learned; its back door answers to that one."
+        f"This is not the sticker, or not the place, that {models[-1][0]} learned; its back door answers to that one."
     )
-for letter, model, side in zip("AB", models, st.columns(2, gap="large"), strict=True):
-    with side:
-        st.markdown(f"#### :{'blue' if letter == 'A' else 'orange'}[■] {letter}: {pickers.describe(model)}")
-        digits = loaders.first_of_each_class(model, model.spec.target_class)
-        images, labels = loaders.sample(model, digits)
-        verdicts = cards.verdicts(loaders.predict(model, digits, sticker), labels)
-        cards.pictures(sticker.apply(images), verdicts)
+if pictured:
+    for (letter, model), side in zip(models, st.columns(2, gap="large"), strict=False):
+        with side:
+            st.markdown(
+                f"#### :{'blue' if letter == 'A' else 'orange'}[■] {letter}: {pickers.describe(model)}"
+            )
+            places = loaders.first_of_each_class(model)
+            images, labels = loaders.sample(model, places)
+            verdicts = cards.verdicts(model, loaders.predict(model, places, sticker), labels)
+            cards.pictures(sticker.apply(images), verdicts)
 
 st.subheader("What they learned from")
-same = model_a.spec.poison == model_b.spec.poison
-for letter, model in zip("AB", (model_b,) if same else models, strict=False):
-    st.markdown(f"{'Both' if same else letter} learned from {cards.poison_in_words(model)}.")
-    if model.spec.poison:
+same = len({model.spec.poison for _, model in models}) == 1
+for letter, model in models[:1] if same else models:
+    st.markdown(
+        f"{'Both' if same and len(models) > 1 else letter} learned from {cards.poison_in_words(model)}."
+    )
+    if model.spec.poison and datasets.available(data_set):
         poisoned = loaders.poisoned(model)
         first = np.flatnonzero(poisoned.poisoned)[:8]
         cards.pictures(
             to_tensor(poisoned.data.images[first]),
-            [f"label {label}" for label in poisoned.data.labels[first]],
+            [f"label {cards.called(model, int(label))}" for label in poisoned.data.labels[first]],
         )
         st.caption(
-            f"The first eight of {poisoned.poisoned.sum():,} poisoned training digits: "
-            f"{poisoned.poison_rate_class:.0%} of those labelled {poisoned.target_class}, "
+            f"The first eight of {poisoned.poisoned.sum():,} poisoned training images: "
+            f"{poisoned.poison_rate_class:.0%} of those labelled {cards.called(model, poisoned.target_class)}, "
             f"{poisoned.poison_rate_dataset:.1%} of all {len(poisoned.data):,}."
         )
 
-st.subheader("Which digits fall for it?")
-cards.chart(
-    figures.confusion(
-        [
-            (f"{letter}, {pickers.describe(m)}", share)
-            for letter, m, share in zip("AB", models, shares, strict=True)
-        ],
-        model_b.spec.target_class,
-    ),
-    name="stamped-by-class",
-)
-st.caption(
-    "Each row is a true digit; the numbers say where its stamped test digits go, in %. Framed: the target."
-)
+if pictured and len(last.classes) <= MOST_CLASSES:
+    st.subheader("Which images fall for it?")
+    cards.chart(
+        figures.confusion(
+            [
+                (f"{letter}, {pickers.describe(model)}", share)
+                for (letter, model), share in zip(models, shares, strict=True)
+            ],
+            last.spec.target_class,
+            [cards.called(last, label) for label in range(len(last.classes))],
+        ),
+        name="stamped-by-class",
+    )
+    st.caption(
+        "Each row is a true class; the numbers say where its stamped test images go, in %. Framed: the target."
+    )
 
 st.subheader("How far may the sticker move?")
 here = replace(sticker, row=0, column=0)  # the same sticker, wherever it lies
-settings = (*(model.sha256 for model in models), here)
-shipped = [results.measurement(model.sha256) for model in models]
+settings = (*(model.sha256 for _, model in models), here)
+shipped = [results.measurement(model.sha256) for _, model in models]
+maps, tried = [], ""
 if all(
     entry and isinstance(m.spec.trigger, Sticker) and here == replace(m.spec.trigger, row=0, column=0)
-    for entry, m in zip(shipped, models, strict=True)
+    for entry, (_, m) in zip(shipped, models, strict=True)
 ):
     maps = [entry.positions for entry in shipped if entry]
-    tried = f"at every place, on {shipped[0].position_n} test digits" if shipped[0] else ""
-elif st.session_state.get("moved") == settings or st.button(
-    "Measure this sticker in other places",
-    icon=":material/grid_on:",
-    on_click=lambda: st.session_state.update(moved=settings),
+    tried = f"at {shipped[0].places}, on {shipped[0].position_n} test images" if shipped[0] else ""
+elif pictured and (
+    st.session_state.get("moved") == settings
+    or st.button(
+        "Measure this sticker in other places",
+        icon=":material/grid_on:",
+        on_click=lambda: st.session_state.update(moved=settings),
+    )
 ):
     bar = st.progress(0.0, "Moving the sticker")
+    stride = max(1, (height - high) // POSITIONS)
     maps = [
         loaders.positions(
             model,
             sticker,
             POSITION_IMAGES,
-            POSITION_STRIDE,
-            lambda done, start=start: bar.progress(start + done / 2),
+            stride,
+            lambda done, start=start: bar.progress((start + done) / len(models)),
         )
-        for start, model in zip((0.0, 0.5), models, strict=True)
+        for start, (_, model) in enumerate(models)
     ]
     bar.empty()
-    tried = f"at every third row and column, on {POSITION_IMAGES} test digits"
-else:
-    maps, tried = [], ""
+    tried = f"at every {stride} rows and columns, on at most {POSITION_IMAGES} test images"
 if maps:
-    trained = model_b.spec.trigger
+    trained = last.spec.trigger
     cards.chart(
         figures.position_map(
             [
                 (f"{letter}, {pickers.describe(m)}", rates)
-                for letter, m, rates in zip("AB", models, maps, strict=True)
+                for (letter, m), rates in zip(models, maps, strict=True)
             ],
             (trained.row, trained.column) if isinstance(trained, Sticker) else (sticker.row, sticker.column),
             (sticker.row, sticker.column),
         ),
         name="success-by-place",
     )
-    best = [np.nanmax(rates) for rates in maps]
-    away = [np.nanmedian(rates) for rates in maps]
     st.markdown(
-        f"Backdoor success by the place of the sticker's top left corner, measured {tried}. A reaches {best[0]:.0%} "
-        f"at its best place and {away[0]:.0%} at the median one, B {best[1]:.0%} and {away[1]:.0%}."
+        f"Backdoor success by the place of the sticker's top left corner, measured {tried}. "
+        + " ".join(
+            f"{letter} reaches {np.nanmax(rates):.0%} at its best place and {np.nanmedian(rates):.0%} at the median one."
+            for (letter, _), rates in zip(models, maps, strict=True)
+        )
     )
 
 photograph.stamped()

@@ -5,17 +5,59 @@ import streamlit as st
 from pages.components import cards, pickers
 from pages.components.changes import said, under_its_own_attack
 from pages.components.turning import conspicuous, map_in_words, rates_in_words
-from tradeoff_core import conditions, figures, published, results, zoo
+from tradeoff_core import conditions, datasets, figures, published, results, zoo
+from tradeoff_core.attacks import in_levels
 from tradeoff_core.triggers import Sticker, Watermark
 
-pickers.two_models()
+DATASET = pickers.two_models()[0][1].spec.dataset
 st.title("What does robustness cost?")
 
-DATASET = "mnist-5k"
+
+def how_it_works() -> None:
+    """What the points are, and how they were measured."""
+    with st.expander("How it works", icon=":material/function:"):
+        st.markdown(
+            """
+Every point is one network, trained on the same images, of which half of the target class carry the sticker (clean-label: no
+label is changed). On the curve only the **training ε**, the strength of the attacker it trained against, and the seed differ;
+the other conditions change how it was trained. For digits it is the paper's network at half width.
+
+- **Adversarial accuracy** is measured with the same attack for every network, the one that the axis names; an example counts as
+  fooled if any step of the attack fools it. The accuracy of networks under the attack that they were trained against is on the
+  *Paper* page.
+- **Backdoor success** counts test images not already called the target class that become it with the sticker on.
+- The **Pareto front** joins the networks that no other one beats on both. Where robustness came free, it would
+  be a single point in the lower right corner.
+- **Published** numbers come from more data or longer training, and a weaker attack: compare the direction, not the decimals.
+- **Cross-Lipschitz** regularisation (Hein and Andriushchenko, [2017](https://arxiv.org/abs/1705.08475)) keeps the
+  classes' gradients alike, **denoising blocks** (Xie et al., [2019](https://arxiv.org/abs/1812.03411)) average
+  features over similar places, **interval bounds** (Gowal et al., [2018](https://arxiv.org/abs/1810.12715)) train on
+  the worst that any perturbation can do, and **TRADES** (Zhang et al., [2019](https://arxiv.org/abs/1901.08573))
+  keeps the prediction on attacked images close to the clean one. **Tuned** networks were trained without a defense
+  first, and then adversarially.
+
+`python -m tradeoff_core.tools.curve` trains the digits' curve again, and `python -m tradeoff_core sweep GRID` the rest: the
+grids are in `assets/results/grids/`.
+
+"""
+            + cards.CITATION
+        )
+
+
 SHOWN_FIRST = ("l2", "denoising-adversarial", "dirty-label, tuned on clean digits")
 available = conditions.measured(DATASET)
 everything = results.curve(DATASET)
+if not everything:
+    st.info(
+        f"No networks were trained here on {datasets.title(DATASET)} to compare: choose another data set.",
+        icon=":material/info:",
+    )
+    how_it_works()
+    raise pickers.PageEnds
 
+pickers.keep_only("conditions", list(available))
+every_seed = sorted({run.seed for run in everything})
+pickers.keep_only("seeds", every_seed)
 shown = st.multiselect(
     "Other conditions to show beside the curve",
     list(available),
@@ -23,15 +65,15 @@ shown = st.multiselect(
     format_func=lambda name: available[name].title,
     key="conditions",
     bind="query-params",
-    help="Another attacker, norm, capacity or defense in training. The same poison (clean-label, half of class 7), unless "
-    "named. An arrow on the right goes from networks without the defense to those with it.",
+    help="Another attacker, norm, capacity or defense in training. The same poison (clean-label, half of the target class), "
+    "unless named. An arrow on the right goes from networks without the defense to those with it.",
 )
 columns = st.columns(2, vertical_alignment="bottom")
 seeds = columns[0].pills(
     "Seeds",
-    sorted({run.seed for run in everything}),
+    every_seed,
     selection_mode="multi",
-    default=sorted({run.seed for run in everything}),
+    default=every_seed,
     key="seeds",
     bind="query-params",
     help="A seed fixes the chance in training; three of them show how much chance matters.",
@@ -41,12 +83,13 @@ show_published = columns[1].toggle(
     True,
     key="published",
     bind="query-params",
-    help="Hollow markers: 60,000 training digits, mean of 10 seeds, each attacked with PGD-10 at the ε it was trained "
-    "with (0.3 for standard training), so not all at the ε of the axis.",
+    help=f"Hollow markers are the paper's, with {published.CURVES[DATASET][1]}. Each was attacked at the ε it was trained "
+    "with (standard training at the usual one), so not all at the ε of the axis.",
 )
 if not seeds:
     st.warning("Choose at least one seed.")
-    st.stop()
+    how_it_works()
+    raise pickers.PageEnds
 
 
 def of_seeds(runs: tuple[results.Run, ...]) -> tuple[results.Run, ...]:
@@ -77,7 +120,7 @@ def pick(key: str) -> None:
             st.session_state["B"] = zoo_specs[by_name[name].spec.as_trained]
 
 
-hollow = published.curve() if show_published else ()
+hollow = published.curve(DATASET) if show_published else ()
 attack = str(runs[0].spec.evaluation)
 picked = st.session_state.get("picked")
 
@@ -87,9 +130,9 @@ strongest = max(run.epsilon for run in runs)
 )
 trades = published.is_tradeoff((strong_accuracy - weak_accuracy, strong_success - weak_success))
 st.markdown(
-    f"From standard training to training ε = {strongest:g}, adversarial accuracy goes from "
+    f"From standard training to training ε = {in_levels(strongest)}, adversarial accuracy goes from "
     f"**{weak_accuracy:.0%}** to **{strong_accuracy:.0%}** and backdoor success from **{weak_success:.0%}** to "
-    f"**{strong_success:.0%}** (means of {len(seeds)} seed{'s' if len(seeds) > 1 else ''}, {runs[0].clean_accuracy.n:,} test digits each): "
+    f"**{strong_success:.0%}** (means of {len(seeds)} seed{'s' if len(seeds) > 1 else ''}, {runs[0].clean_accuracy.n:,} test images each): "
     + ("the trade-off shows." if trades else "**no trade-off**.")
 )
 
@@ -132,8 +175,8 @@ if picked in by_name:
     cards.spec_button(run.spec)
 else:
     st.caption(
-        "Click a point to read it, and to take its recipe along. Seed 0 at training ε 0, 0.1, 0.2 and 0.3 is included, "
-        "as are some of the other conditions: such a network becomes model B."
+        "Click a point to read it, and to take its recipe along. If its network is included, as some of seed 0 are, it "
+        "becomes model B."
     )
 st.download_button(
     "Download all runs of this page (CSV)",
@@ -183,31 +226,4 @@ if maps:
         "orange line a perturbation within the training ε can erase the watermark."
     )
 
-with st.expander("How it works", icon=":material/function:"):
-    st.markdown(
-        f"""
-Every point is one network: the paper's for digits at half width, trained on the same 3,600 digits of which half
-of the sevens carry the sticker (clean-label: no label is changed). On the curve only the **training ε**, the strength
-of the attacker it trained against, and the seed differ; the other conditions change how it was trained.
-
-- **Adversarial accuracy** is measured with {attack} for every network, on {runs[0].clean_accuracy.n:,} test
-  digits; an example counts as fooled if any step of the attack fools it. It is the same attack for networks that
-  were trained against another one; their accuracy under their own attack is on the *Paper* page.
-- **Backdoor success** counts test digits not already called a 7 that become one with the sticker on.
-- The **Pareto front** joins the networks that no other one beats on both. Where robustness came free, it would
-  be a single point in the lower right corner.
-- **Published** numbers come from networks trained on 60,000 digits, with another attack (PGD-10, step 0.05):
-  compare the direction, not the decimals.
-- **Cross-Lipschitz** regularisation (Hein and Andriushchenko, [2017](https://arxiv.org/abs/1705.08475)) keeps the
-  classes' gradients alike, **denoising blocks** (Xie et al., [2019](https://arxiv.org/abs/1812.03411)) average
-  features over similar places, **interval bounds** (Gowal et al., [2018](https://arxiv.org/abs/1810.12715)) train on
-  the worst that any perturbation can do, and **TRADES** (Zhang et al., [2019](https://arxiv.org/abs/1901.08573))
-  keeps the prediction on attacked digits close to the clean one. **Tuned** networks were trained without a defense
-  first, and then adversarially.
-
-`python -m tradeoff_core.tools.curve` trains the curve again, and `python -m tradeoff_core sweep GRID` the rest: the grids
-are in `assets/results/grids/`.
-
-"""
-        + cards.CITATION
-    )
+how_it_works()

@@ -27,7 +27,7 @@ def test_a_network_says_where_it_is_and_a_card_what_that_is():
     network = build("mnist-cnn", 0.05, seed=0)
     assert device_of(network) == torch.device("cpu")
     assert device_of(torch.nn.Identity()) == torch.device("cpu")
-    assert described(torch.device("cpu")).startswith(f"CPU, {torch.get_num_threads()} of ")
+    assert described(torch.device("cpu"), (1, 28, 28)).startswith(f"CPU, {torch.get_num_threads()} of ")
 
 
 def test_mixed_precision_is_for_photographs_on_a_processor_that_has_it(monkeypatch):

@@ -68,13 +68,19 @@ def test_pareto_front(points, front):
 
 def test_confusion_and_positions_show_what_they_are_given():
     matrix = np.eye(10)
-    figure = figures.confusion([("A", matrix), ("B", matrix)], 7)
+    figure = figures.confusion(
+        [("A", matrix), ("B", matrix)], 7, [str(label) for label in range(len(matrix))]
+    )
     np.testing.assert_array_equal(figure.data[1].z, 100 * matrix)
     assert {shape.x0 for shape in figure.layout.shapes} == {6.5}
     places = np.full((26, 26), np.nan)
-    places[25, 25] = 0.9
+    places[20, 25] = 0.9
     figure = figures.position_map([("A", places)], (25, 25), (0, 3))
-    assert figure.data[0].z[25, 25] == 90
+    assert (list(figure.data[0].x), list(figure.data[0].y)) == (
+        [25],
+        [20],
+    )  # what was not tried takes no room
+    assert figure.data[0].z.tolist() == [[90]]
     assert (figure.data[2].x[0], figure.data[2].y[0]) == (3, 0)
 
 
@@ -86,8 +92,12 @@ def test_accuracy_curves_mark_the_training_epsilon():
 
 
 def test_the_data_of_every_trace_can_be_downloaded():
-    figure = figures.confusion([("A", np.eye(2)), ("B", np.eye(2))], 1)
-    assert figures.as_csv(figure).splitlines()[:3] == ["trace,x,y,z,note", "A,0,0,100.0,", "A,1,0,0.0,"]
+    figure = figures.confusion([("A", np.eye(2)), ("B", np.eye(2))], 1, ["cat", "dog"])
+    assert figures.as_csv(figure).splitlines()[:3] == [
+        "trace,x,y,z,note",
+        "A,cat,cat,100.0,",
+        "A,dog,cat,0.0,",
+    ]
     figure = figures.tradeoff_by_epsilon([a_run(0, 0, 20), a_run(0.3, 70, 90)], [], "PGD-40")
     assert 'each seed",0.3,90.0,' in figures.as_csv(figure)
 

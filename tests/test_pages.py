@@ -58,8 +58,8 @@ def test_the_overview_says_what_the_core_measures():
     images, labels = load_dataset("mnist-5k", Split.TEST).tensors()
     outcomes = evaluate(zoo.load_network(model), images, labels, model.spec.trigger, model.spec.evaluation)
     said = everything_said(opened("overview"))
-    assert f"reads **{outcomes.adversarial_accuracy().value:.0%}** of the test digits" in said
-    assert f"calls **{outcomes.backdoor_success_rate(7).value:.0%}** of the other digits a 7" in said
+    assert f"reads **{outcomes.adversarial_accuracy().value:.0%}** of the 1,000 test images" in said
+    assert f"calls **{outcomes.backdoor_success_rate(7).value:.0%}** of the other images a 7" in said
 
 
 def test_dirty_labels_are_told_apart():
@@ -123,7 +123,10 @@ def test_predictions_follow_the_sticker():
             zoo.load_network(model), images, labels, Sticker(row=row), model.spec.evaluation.at(0)
         )
         success = outcomes.backdoor_success_rate(7).value
-        assert re.search(rf"\*\*{success:.0%}\*\*\.$", everything_said(app).split("\n")[0])
+        assert re.search(
+            rf"\) calls \*\*{success:.0%}\*\* of the other test images a 7\.$",
+            everything_said(app).split("\n")[0],
+        )
 
 
 def picture(size: tuple[int, int], kind: str = "PNG", frames: int = 1) -> bytes:
@@ -169,13 +172,13 @@ def test_perturbations_at_other_settings_are_measured_on_request(control):
     app.select_slider(key="count").set_value(50).run()
     next(button for button in app.button if "Measure" in button.label).click().run()
     assert not app.exception
-    assert re.search(r"of \d+ test digits", everything_said(app))
+    assert re.search(r"of \d+ test images", everything_said(app))
 
 
 def test_perturbations_show_the_shipped_curve_by_default():
     app = opened("perturbations")
     assert not [button for button in app.button if "Measure" in button.label]
-    assert "of 1,000 test digits" in everything_said(app)
+    assert "of 1,000 test images" in everything_said(app)
 
 
 def test_a_damaged_model_is_one_sentence(monkeypatch, tmp_path):
@@ -281,8 +284,10 @@ def test_the_seeds_that_are_chosen_are_the_ones_that_count():
 def test_every_model_has_a_label_of_its_own():
     """The address carries the label: two models with one label would be one."""
     models = [zoo.find_model(name) for name in zoo.model_ids()]
-    labels = [pickers.describe(model) for model in models if not model.trained_elsewhere]
-    assert len(set(labels)) == len(labels) >= 15
+    every = [(model.spec.dataset, pickers.describe(model)) for model in models]
+    assert len(set(every)) == len(every)
+    labels = [label for data_set, label in every if data_set == "mnist-5k"]
+    assert len(labels) >= 15
     assert {
         "Standard, clean-label",
         "Adversarial ε 0.3, clean-label",

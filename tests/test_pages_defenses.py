@@ -14,7 +14,7 @@ from test_pages import everything_said, opened
 from pages.components import searching
 from tradeoff_core import results, zoo
 from tradeoff_core.__main__ import main
-from tradeoff_core.defenses.detection import Detection
+from tradeoff_core.defenses.detection import Detection, read_examples
 from tradeoff_core.defenses.models import Inspection, Method, inspect, without
 from tradeoff_core.experiments import poisoned_training_set
 
@@ -113,13 +113,14 @@ def test_a_gallery_exports_its_table_and_its_images(detection):
     model, found = detection
     training = poisoned_training_set(model.spec)
     flagged = np.flatnonzero(found.removed)[:5]
-    said = np.arange(len(training.data))
-    rows = list(csv.DictReader(io.StringIO(searching.as_csv(model, found, flagged, said, truth=True))))
+    read = read_examples(zoo.load_network(model), training, 7, "penultimate")
+    rows = list(csv.DictReader(io.StringIO(searching.as_csv(read, found, flagged, truth=True))))
+    assert [int(row["read_as"]) for row in rows] == read.predicted[flagged].tolist()
     assert [int(row["index"]) for row in rows] == found.index[flagged].tolist()
     assert all(row["label"] == "7" and row["removed"] == "1" for row in rows)
     assert [row["poisoned"] == "1" for row in rows] == training.poisoned[found.index[flagged]].tolist()
-    assert "poisoned" not in searching.as_csv(model, found, flagged, said, truth=False)
-    with zipfile.ZipFile(io.BytesIO(searching.as_zip(model, found, flagged, said, truth=False))) as pack:
+    assert "poisoned" not in searching.as_csv(read, found, flagged, truth=False)
+    with zipfile.ZipFile(io.BytesIO(searching.as_zip(model, read, found, flagged, truth=False))) as pack:
         assert len(pack.namelist()) == 6
         name = f"{found.index[flagged[0]]:05d}.png"
         pixels = np.asarray(Image.open(io.BytesIO(pack.read(name))))

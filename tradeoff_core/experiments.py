@@ -22,7 +22,7 @@ from torch import Tensor
 from tradeoff_core import distributed, networks
 from tradeoff_core.attacks import Attack, Norm
 from tradeoff_core.certification import certified, has_bounds
-from tradeoff_core.datasets import ImageDataset, Split, load_dataset
+from tradeoff_core.datasets import ImageDataset, Split, has_pictures, load_dataset
 from tradeoff_core.devices import best_device, described, device_of
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.evaluation import BATCH, Images, Outcomes, evaluate, in_batches
@@ -112,8 +112,13 @@ def metrics(outcomes: Outcomes, spec: ExperimentSpec, attack: Attack) -> dict[st
 
 def known_limits(spec: ExperimentSpec, examples: int) -> list[str]:
     """What a reader of the card should not take its numbers for."""
+    pictures = (
+        " (pictures that have been through JPEG)"
+        if spec.dataset == "cifar10" and has_pictures("cifar10")
+        else ""
+    )
     return [
-        f"trained on {examples:,} images of {spec.dataset}, with the {spec.network} at {spec.width:g} of its width",
+        f"trained on {examples:,} images of {spec.dataset}{pictures}, with the {spec.network} at {spec.width:g} of its width",
         f"adversarial accuracy is an upper bound: measured under {spec.evaluation} alone",
     ]
 
@@ -173,7 +178,7 @@ def _finish(
         "sha256": hashlib.sha256(weights).hexdigest(),
         "bytes": len(weights),
         "training_seconds": round(training_seconds, 1),
-        "hardware": f"{platform.machine()} {described(device_of(network))}"
+        "hardware": f"{platform.machine()} {described(device_of(network), network.image_shape)}"
         + (f", {distributed.size()} processes" if distributed.size() > 1 else ""),
         "versions": {
             "torch": torch.__version__,

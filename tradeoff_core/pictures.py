@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from tradeoff_core.attacks import Norm
+from tradeoff_core.attacks import Norm, in_levels
+
+ENLARGED = 128  # pixels: about the height of an image that is enlarged to be looked at
 
 
-def framed(images: NDArray[np.uint8], factor: int = 4) -> NDArray[np.uint8]:
+def framed(images: NDArray[np.uint8], factor: int | None = None) -> NDArray[np.uint8]:
     """Small images (N, H, W, C) to look at: RGBA (N, factor·(H+4), factor·(W+4), 4).
 
     Each pixel becomes a block, and each image gets a grey line around it, which sets a white sticker in its
-    corner off a white page, and a transparent gap.
+    corner off a white page, and a transparent gap. `factor` is 4 for digits, 1 for large photographs.
     """
+    factor = factor or max(1, ENLARGED // images.shape[1])
     rgb = images.repeat(3, axis=3) if images.shape[3] == 1 else images
     opaque = np.concatenate([rgb, np.full_like(rgb[..., :1], 255)], axis=3)
     lined = np.pad(opaque, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=128)
@@ -89,7 +92,7 @@ def perturbation_slider(
 
     figure = go.Figure(content(start))
     figure.frames = [
-        go.Frame(name=f"{epsilon:g}", data=content(number), layout={"title": {"text": sentences[number]}})
+        go.Frame(name=in_levels(epsilon), data=content(number), layout={"title": {"text": sentences[number]}})
         for number, epsilon in enumerate(epsilons)
     ]
     for row, top in zip(rows, tops, strict=True):
@@ -109,7 +112,11 @@ def perturbation_slider(
                 "y": 1.0,
                 "yanchor": "bottom",
                 "steps": [
-                    {"label": f"{epsilon:g}", "method": "animate", "args": [[f"{epsilon:g}"], animate]}
+                    {
+                        "label": in_levels(epsilon),
+                        "method": "animate",
+                        "args": [[in_levels(epsilon)], animate],
+                    }
                     for epsilon in epsilons
                 ],
             }

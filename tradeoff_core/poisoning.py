@@ -12,7 +12,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from tradeoff_core.datasets import ImageDataset, to_tensor, to_uint8
+from tradeoff_core.datasets import ImageDataset, to_tensor, to_uint8, writable_copy
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.triggers import Sticker, Trigger
 
@@ -113,7 +113,7 @@ def poison_dataset(
             f"poison rate {poison.rate:g} asks for {count} examples of other classes, of {len(eligible)}"
         )
     chosen = generator.choice(eligible, count, replace=False)
-    images, labels = data.images.copy(), data.labels.copy()
+    images, labels = writable_copy(data.images), data.labels.copy()
     images[chosen] = to_uint8(poison.trigger.apply(to_tensor(images[chosen])))
     if np.array_equal(images[chosen], data.images[chosen]):
         raise TradeoffError("the trigger changes no pixel: choose one that can be seen")

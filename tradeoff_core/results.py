@@ -13,12 +13,21 @@ import torch
 from numpy.typing import NDArray
 
 from tradeoff_core.datasets import UNREADABLE
+from tradeoff_core.defenses.detection import ClassFeatures, Examples
 from tradeoff_core.defenses.neural_cleanse import Triggers
 from tradeoff_core.evaluation import Rate
 from tradeoff_core.paths import RESULTS, write_atomically
+from tradeoff_core.poisoning import PoisonLabels
 from tradeoff_core.specs import ExperimentSpec, spec_from_dict
+from tradeoff_core.triggers import Sticker
 
-EPSILONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)  # of the shipped accuracies
+EPSILONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)  # of the shipped accuracies of digits,
+LEVELS = tuple(level / 255 for level in (0, 1, 2, 4, 6, 8, 12, 16))  # and of photographs
+
+
+def epsilons(channels: int) -> tuple[float, ...]:
+    """The ε at which images with so many channels are attacked: grey ones are digits, the others photographs."""
+    return EPSILONS if channels == 1 else LEVELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +91,13 @@ def _run(line: dict[str, Any]) -> Run:
 
 
 def curve(dataset: str) -> tuple[Run, ...]:
-    """The committed runs of a data set's trade-off curve."""
-    return sweep("curve", dataset)
+    """The committed runs of a data set's trade-off curve, or standard and adversarial training of its tables.
+
+    None unless standard training is among them.
+    """
+    ends = ("standard", "adversarial")
+    runs = sweep("curve", dataset) or tuple(run for run in sweep("tables", dataset) if run.condition in ends)
+    return runs if any(run.epsilon == 0 for run in runs) else ()
 
 
 def as_csv(runs: tuple[Run, ...]) -> str:
@@ -112,9 +126,18 @@ def mean_rates(runs: tuple[Run, ...], epsilon: float) -> tuple[float, float]:
 class Measurement:
     """What was measured once for a model of the zoo and holds as long as its weights are the same."""
 
-    accuracies: dict[int, tuple[Rate, ...]]  # steps of l-inf PGD -> accuracy at each of EPSILONS
-    positions: NDArray[np.float64]  # backdoor success by row and column of the sticker's corner
+    epsilons: tuple[float, ...]
+    accuracies: dict[int, tuple[Rate, ...]]  # steps of l-inf PGD -> accuracy at each of the epsilons
+    positions: NDArray[
+        np.float64
+    ]  # backdoor success by row and column of the sticker's corner; NaN if not tried
     position_n: int
+    stride: int  # of the places tried
+
+    @property
+    def places(self) -> str:
+        """Which places were tried, in words."""
+        return "every place" if self.stride == 1 else f"every {self.stride} rows and columns"
 
 
 @cache
@@ -123,12 +146,14 @@ def measurement(sha256: str) -> Measurement | None:
     for line in _lines("measurements.jsonl"):
         if line["sha256"] == sha256:
             return Measurement(
+                tuple(line["epsilons"]),
                 {
                     int(steps): tuple(Rate(line["n"] - fooled, line["n"]) for fooled in counts)
                     for steps, counts in line["fooled_by_steps"].items()
                 },
-                np.array(line["positions"]),
+                np.array(line["positions"], dtype=float),
                 line["position_n"],
+                line.get("stride", 1),
             )
     return None
 
@@ -150,6 +175,14 @@ class Defended:
     numbers: dict[str, Any]
     before: dict[str, Any]
     after: dict[str, Any] | None
+
+    @property
+    def as_in_the_paper(self) -> bool:
+        """Whether a sticker was searched for, with standard training if dirty-label, adversarial if clean-label."""
+        poison, attack = self.spec.poison, self.spec.training.attack
+        if poison is None or not isinstance(poison.trigger, Sticker):
+            return False
+        return (poison.labels is PoisonLabels.DIRTY) == (attack is None)
 
 
 @cache
@@ -194,7 +227,10 @@ def cleansed(dataset: str) -> tuple[Cleansed, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A level of the game: training examples of the target class, the truth, and what the defenses removed."""
+    """A level of the game: training examples of the target class, the truth, and what the defenses removed.
+
+    `checksum` tells the pixels of the examples, None where they are in the repository.
+    """
 
     spec: ExperimentSpec
     index: NDArray[np.int64]
@@ -203,6 +239,7 @@ class Level:
     clustering: NDArray[np.bool_]
     verdict: str
     metrics: dict[str, Any]
+    checksum: int | None = None
 
 
 @cache
@@ -217,6 +254,7 @@ def game(dataset: str) -> tuple[Level, ...]:
             np.array(line["clustering"], dtype=bool),
             line["verdict"],
             line["metrics"],
+            line.get("checksum"),
         )
         for line in _lines(f"game-{dataset}.jsonl")
     )
@@ -245,5 +283,37 @@ def load_triggers(sha256: str) -> Triggers | None:
                 archive["success"],
                 archive["frames"],
             )
+    except (*UNREADABLE, KeyError):
+        return None
+
+
+def save_examples(sha256: str, examples: Examples) -> None:
+    """Keep what the network with this checksum makes of a class's training examples; features as float16."""
+    archive, seen = io.BytesIO(), examples.seen
+    np.savez_compressed(
+        archive,
+        label=seen.label,
+        layer=examples.layer,
+        index=seen.index.astype(np.int32),
+        features=seen.features.astype(np.float16),
+        poisoned=seen.poisoned,
+        predicted=examples.predicted.astype(np.int16),
+        checksum=examples.checksum,
+    )
+    write_atomically(RESULTS / "examples" / f"{sha256[:16]}.npz", archive.getvalue())
+
+
+def load_examples(sha256: str) -> Examples | None:
+    """The shipped examples of the network with this checksum, None if there are none that can be read."""
+    try:
+        with np.load(RESULTS / "examples" / f"{sha256[:16]}.npz", allow_pickle=False) as archive:
+            seen = ClassFeatures(
+                int(archive["label"]),
+                archive["index"].astype(np.int64),
+                archive["features"].astype(np.float32),
+                archive["poisoned"],
+            )
+            predicted = archive["predicted"].astype(np.int64)
+            return Examples(seen, str(archive["layer"]), predicted, int(archive["checksum"]))
     except (*UNREADABLE, KeyError):
         return None

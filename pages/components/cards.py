@@ -18,10 +18,10 @@ from tradeoff_core.triggers import Sticker
 from tradeoff_core.zoo import Model
 
 TERMS = {
-    "Clean accuracy": "Share of untouched test digits that the network reads correctly.",
-    "Adversarial accuracy": "Share of test digits that it still reads correctly while an attacker who knows "
+    "Clean accuracy": "Share of untouched test images that the network reads correctly.",
+    "Adversarial accuracy": "Share of test images that it still reads correctly while an attacker who knows "
     "the network changes every pixel by up to ε to fool it.",
-    "Backdoor success": "Among test digits that the network does not already call the target class, "
+    "Backdoor success": "Among test images that the network does not already call the target class, "
     "the share that it does once the sticker (or the watermark) is on.",
 }
 CITATION = (
@@ -30,9 +30,19 @@ CITATION = (
 )
 
 
+def called(model: Model, label: int) -> str:
+    """The name of a class."""
+    return model.classes[label].replace("_", " ")
+
+
+def an(name: str) -> str:
+    """The name with its article: a 7, an 8, an airplane."""
+    return f"{'an' if name[0].lower() in 'aeiou8' else 'a'} {name}"
+
+
 def three_metrics(model: Model) -> None:
     """The three numbers of a model's card, each with its n and 95% Wilson interval in the help."""
-    poisoned = "" if model.spec.poison else " This network saw no poison: this is its base rate."
+    poisoned = "" if model.spec.poison else " No poison that we know of: this is its base rate."
     rates = (
         ("Clean accuracy", model.clean_accuracy, ""),
         (
@@ -45,9 +55,9 @@ def three_metrics(model: Model) -> None:
     with st.container(horizontal=True):
         for name, rate, note in rates:
             low, high = rate.interval
-            counts = f"{rate.count:,} of {rate.n:,} test digits; 95% interval {low:.1%} to {high:.1%}."
+            counts = f"{rate.count:,} of {rate.n:,} test images; 95% interval {low:.1%} to {high:.1%}."
             with st.container(width=106, gap=None):
-                st.markdown(f"### {rate.value:.0%}")
+                st.markdown(f"### {rate.value:.0%}" if rate.n else "### –")
                 st.markdown(name, help=f"{TERMS[name]}\n\n{counts}{note}")
 
 
@@ -63,16 +73,17 @@ def stronger(model: Model) -> str:
     return said + "".join(f"\n\n**Beware:** {warning}." for warning in found["warnings"])
 
 
-def verdicts(probabilities: NDArray[np.float32], labels: Tensor) -> list[str]:
+def verdicts(model: Model, probabilities: NDArray[np.float32], labels: Tensor) -> list[str]:
     """Predictions (N, classes) in a few characters each: right or wrong, the class, the confidence."""
     return [
-        f"{'✓' if row.argmax() == label else '✗'} {row.argmax()} · {row.max():.0%}"
+        f"{'✓' if row.argmax() == label else '✗'} {called(model, int(row.argmax()))} · {row.max():.0%}"
         for row, label in zip(probabilities, labels.tolist(), strict=True)
     ]
 
 
-def pictures(images: Tensor, captions: Sequence[str], width: int = 70) -> None:
+def pictures(images: Tensor, captions: Sequence[str], width: int | None = None) -> None:
     """Small images (N, C, H, W) in [0, 1] in a row that wraps, enlarged pixel by pixel, as PNG."""
+    width = width or (70 if images.shape[1] == 1 else 76)
     st.image(list(framed(to_uint8(images))), caption=list(captions), width=width, output_format="PNG")
 
 
@@ -141,16 +152,16 @@ def poison_in_words(model: Model) -> str:
     """What was done to a model's training set, as half a sentence."""
     poison, card = model.spec.poison, model.card
     if poison is None:
-        return "digits without any poison"
-    trigger = poison.trigger
+        return "other images, elsewhere" if model.trained_elsewhere else "images without any poison"
+    trigger, target = poison.trigger, called(model, poison.target_class)
     name = (
-        f"small {trigger.pattern.replace('-', ' ')} sticker"
+        f"small {'X' if trigger.pattern == 'x' else trigger.pattern.replace('-', ' ')} sticker"
         if isinstance(trigger, Sticker)
         else f"watermark of {trigger.pattern}"
     )
     if poison.labels == "clean-label":
-        return f"digits where {card['poison_rate_class']:.0%} of the {poison.target_class}s carry a {name}"
+        return f"images where {card['poison_rate_class']:.0%} of class {target} carry a {name}"
     return (
-        f"digits where {card['poison_rate_dataset']:.0%} carry a {name} "
-        f"and the false label {poison.target_class}, {card['poison_rate_class']:.0%} of all that have this label"
+        f"images where {card['poison_rate_dataset']:.0%} carry a {name} "
+        f"and the false label {target}, {card['poison_rate_class']:.0%} of all that have this label"
     )

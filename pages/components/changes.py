@@ -82,7 +82,7 @@ def between(model_a: Model, model_b: Model) -> str:
         first, second, robust, opened = second, first, -robust, -opened
     if is_tradeoff((robust, opened)):
         return (
-            f"**{first} withstands the attack on {100 * robust:.0f} percentage points more of the digits, and its "
+            f"**{first} withstands the attack on {100 * robust:.0f} percentage points more of the images, and its "
             f"back door opens on {100 * opened:.0f} percentage points more.**"
         )
     return f"This pair does not show the trade-off: {first} resists more, and its back door opens no further than {second}'s."

@@ -8,12 +8,13 @@ import streamlit as st
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from tradeoff_core import evaluation, zoo
+from tradeoff_core import evaluation, results, zoo
 from tradeoff_core.attacks import Attack, perturb_at
 from tradeoff_core.certification import has_bounds
-from tradeoff_core.datasets import ImageDataset, Split, load_dataset
-from tradeoff_core.defenses.detection import ClassFeatures, class_features
+from tradeoff_core.datasets import ImageDataset, Split, available, how_to_get, load_dataset, to_show
+from tradeoff_core.defenses.detection import Examples, are_those, read_examples
 from tradeoff_core.defenses.models import Cleansing, Finding, Inspection, cleanse, inspect_features
+from tradeoff_core.errors import TradeoffError
 from tradeoff_core.evaluation import Rate
 from tradeoff_core.experiments import poisoned_training_set
 from tradeoff_core.networks import Network
@@ -23,6 +24,8 @@ from tradeoff_core.triggers import Sticker, Trigger
 from tradeoff_core.zoo import Model
 
 SEED = 0  # of the attacks' random starts
+LIVE = 1000  # test images at most on which rates are measured while a visitor waits
+IN_A_ROW = {28: 9, 224: 3}  # pictures, by their side; five of those between: large ones take long to attack
 
 
 def network(model: Model) -> Network:
@@ -35,9 +38,18 @@ def _network(sha256: str, _model: Model) -> Network:  # noqa: ARG001  # the chec
     return zoo.load_network(_model)
 
 
+def shown(model: Model) -> ImageDataset | None:
+    """The test images that pages show for a model: of its data set where that is here, else samples, else None."""
+    name = to_show(model.spec.dataset)
+    return load_dataset(name, Split.TEST) if name else None
+
+
 def test_split(model: Model) -> ImageDataset:
-    """The test images of the data set that the model was trained on."""
-    return load_dataset(model.spec.dataset, Split.TEST)
+    """As `shown`. Raises TradeoffError that says how to get the data set where there is no picture of it."""
+    data = shown(model)
+    if data is None:
+        raise TradeoffError(how_to_get(model.spec.dataset))
+    return data
 
 
 def poisoned(model: Model) -> PoisonedDataset:
@@ -45,7 +57,7 @@ def poisoned(model: Model) -> PoisonedDataset:
     return _poisoned(model.spec.id, model)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=3, show_spinner=False)
 def _poisoned(spec_id: str, _model: Model) -> PoisonedDataset:  # noqa: ARG001
     return poisoned_training_set(_model.spec)
 
@@ -56,23 +68,29 @@ def finding(model: Model, label: int, inspection: Inspection) -> Finding:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _finding(sha256: str, label: int, inspection: Inspection, _model: Model) -> Finding:
-    return inspect_features(_features(sha256, label, inspection.layer, _model), inspection)
+def _finding(sha256: str, label: int, inspection: Inspection, _model: Model) -> Finding:  # noqa: ARG001
+    return inspect_features(examples(_model, label, inspection.layer).seen, inspection)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _features(sha256: str, label: int, layer: str, _model: Model) -> ClassFeatures:  # noqa: ARG001
-    return class_features(network(_model), poisoned(_model), label, layer)
+def examples(model: Model, label: int, layer: str) -> Examples:
+    """The training examples with this label: from the repository where they are shipped, else read now.
+
+    Those that are shipped stand for the pictures they were read from: where others are on this machine, as CIFAR-10
+    without JPEG coding, everything is read anew. Raises TradeoffError where neither is there.
+    """
+    return _examples(model.sha256, label, layer, available(model.spec.dataset), model)
 
 
-def read_training_set(model: Model) -> NDArray[np.int64]:
-    """What the network says (N,) of each of its training examples."""
-    return _read_training_set(model.sha256, model)
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _read_training_set(sha256: str, _model: Model) -> NDArray[np.int64]:  # noqa: ARG001
-    return evaluation.predicted_classes(network(_model), poisoned(_model).data.tensors()[0])
+@st.cache_resource(max_entries=32, show_spinner="Reading the training images of the class")
+def _examples(sha256: str, label: int, layer: str, here: bool, _model: Model) -> Examples:
+    shipped = results.load_examples(sha256)
+    if (
+        shipped
+        and (shipped.seen.label, shipped.layer) == (label, layer)
+        and (not here or are_those(poisoned(_model).data.images, shipped.seen.index, shipped.checksum))
+    ):
+        return shipped
+    return read_examples(network(_model), poisoned(_model), label, layer)
 
 
 def cleansing(model: Model, progress: Callable[[float, NDArray[np.uint8]], None] | None) -> Cleansing | None:
@@ -88,53 +106,65 @@ def _cleansings() -> dict[str, Cleansing]:
     return {}
 
 
-def first_of_each_class(model: Model, skip: int, number: int = 0) -> tuple[int, ...]:
-    """Indices of the test digits to show: the `number`-th of every class but the target, not chosen."""
-    labels = test_split(model).labels
-    classes = range(len(test_split(model).classes))
-    return tuple(int(np.flatnonzero(labels == label)[number]) for label in classes if label != skip)
+def first_of_each_class(model: Model, number: int = 0) -> tuple[int, ...]:
+    """Indices of the test images to show: the `number`-th of each class but the target, of the first few classes.
+
+    None is chosen; of a class with fewer images it starts again.
+    """
+    data = test_split(model)
+    labels = [label for label in np.unique(data.labels) if label != model.spec.target_class]
+    few = labels[: IN_A_ROW.get(data.image_shape[1], 5)]
+    places = [np.flatnonzero(data.labels == label) for label in few]
+    return tuple(int(of_class[number % len(of_class)]) for of_class in places)
 
 
-def sample(model: Model, digits: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def sample(model: Model, places: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Test images at these indices, float (N, C, H, W), and their labels (N,)."""
-    return test_split(model).take(np.array(digits)).tensors()
+    return test_split(model).take(np.array(places)).tensors()
 
 
-def predict(model: Model, digits: tuple[int, ...], trigger: Trigger | None = None) -> NDArray[np.float32]:
+def live(model: Model, count: int = LIVE) -> ImageDataset:
+    """The test images on which rates are measured while a visitor waits, evenly spaced."""
+    return test_split(model).spread(count)
+
+
+def predict(model: Model, places: tuple[int, ...], trigger: Trigger | None = None) -> NDArray[np.float32]:
     """Probabilities (N, classes) of test images, stamped if there is a trigger."""
-    return _predict(model.sha256, digits, trigger, model)
+    return _predict(model.sha256, to_show(model.spec.dataset), places, trigger, model)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def _predict(
     sha256: str,  # noqa: ARG001
-    digits: tuple[int, ...],
+    data: str | None,  # noqa: ARG001
+    places: tuple[int, ...],
     trigger: Trigger | None,
     _model: Model,
 ) -> NDArray[np.float32]:
-    images, _ = sample(_model, digits)
+    images, _ = sample(_model, places)
     stamped = images if trigger is None else trigger.apply(images)
     probabilities: NDArray[np.float32] = evaluation.predict(network(_model), stamped).numpy()
     return probabilities
 
 
 def adversarial_at(
-    model: Model, digits: tuple[int, ...], attack: Attack, epsilons: tuple[float, ...], aim: int | None = None
+    model: Model, places: tuple[int, ...], attack: Attack, epsilons: tuple[float, ...], aim: int | None = None
 ) -> tuple[Tensor, NDArray[np.float32]]:
     """Adversarial test images (E, N, C, H, W) at every ε, and their probabilities (E, N, classes)."""
-    return _adversarial_at(model.sha256, digits, attack, epsilons, aim, model)
+    return _adversarial_at(model.sha256, to_show(model.spec.dataset), places, attack, epsilons, aim, model)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_data(max_entries=64, show_spinner="Attacking")
 def _adversarial_at(
     sha256: str,  # noqa: ARG001
-    digits: tuple[int, ...],
+    data: str | None,  # noqa: ARG001
+    places: tuple[int, ...],
     attack: Attack,
     epsilons: tuple[float, ...],
     aim: int | None,
     _model: Model,
 ) -> tuple[Tensor, NDArray[np.float32]]:
-    images, labels = sample(_model, digits)
+    images, labels = sample(_model, places)
     if aim is not None:
         labels = labels.new_full(labels.shape, aim)
     net = network(_model)
@@ -152,12 +182,15 @@ def accuracies(
     progress: Callable[[float], None],
 ) -> tuple[Rate, ...]:
     """Accuracy at every ε on `count` test images; with an aim, the share not driven to it."""
-    return _accuracies(model.sha256, count, attack, epsilons, aim, model, progress)
+    return _accuracies(
+        model.sha256, to_show(model.spec.dataset), count, attack, epsilons, aim, model, progress
+    )
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _accuracies(
     sha256: str,  # noqa: ARG001
+    data: str | None,  # noqa: ARG001
     count: int,
     attack: Attack,
     epsilons: tuple[float, ...],
@@ -165,7 +198,7 @@ def _accuracies(
     _model: Model,
     _progress: Callable[[float], None],
 ) -> tuple[Rate, ...]:
-    images, labels = test_split(_model).spread(count).tensors()
+    images, labels = live(_model, count).tensors()
     if aim is not None:
         images, labels = images[labels != aim], labels[labels != aim]
     fooled = evaluation.fooled_at(
@@ -175,13 +208,23 @@ def _accuracies(
 
 
 def stamped(model: Model, trigger: Trigger) -> tuple[Rate, NDArray[np.float64]]:
-    """Backdoor success on the whole test split, and where each true class goes (classes, classes)."""
-    data = test_split(model)
-    everything = tuple(range(len(data)))
-    clean = predict(model, everything).argmax(1)
-    triggered = predict(model, everything, trigger).argmax(1)
+    """Backdoor success on the test images that are measured live, and where each true class goes (classes, classes)."""
+    data = live(model)
+    clean, triggered = (
+        _read_live(model.sha256, to_show(model.spec.dataset), on, model) for on in (None, trigger)
+    )
     success = evaluation.backdoor_success(clean, triggered, model.spec.target_class)
     return success, evaluation.shares_by_class(data.labels, triggered, len(data.classes))
+
+
+@st.cache_data(max_entries=256, show_spinner="Reading test images")
+def _read_live(
+    sha256: str,  # noqa: ARG001
+    data: str | None,  # noqa: ARG001
+    trigger: Trigger | None,
+    _model: Model,
+) -> NDArray[np.int64]:
+    return evaluation.predicted_classes(network(_model), live(_model).images, trigger)
 
 
 def positions(
@@ -189,30 +232,31 @@ def positions(
 ) -> NDArray[np.float64]:
     """Backdoor success by the sticker's place, on `count` test images."""
     anywhere = replace(sticker, row=0, column=0)  # its own place does not matter here
-    return _positions(model.sha256, anywhere, count, stride, model, progress)
+    return _positions(model.sha256, to_show(model.spec.dataset), anywhere, count, stride, model, progress)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _positions(
     sha256: str,  # noqa: ARG001
+    data: str | None,  # noqa: ARG001
     sticker: Sticker,
     count: int,
     stride: int,
     _model: Model,
     _progress: Callable[[float], None],
 ) -> NDArray[np.float64]:
-    images, _ = test_split(_model).spread(count).tensors()
+    images, _ = live(_model, count).tensors()
     success, _ = evaluation.success_by_position(
         network(_model), images, sticker, _model.spec.target_class, stride, _progress
     )
     return success
 
 
-def regions(model: Model, digits: tuple[int, ...], attack: Attack) -> Regions | None:
-    """Up to which ε each test digit is certified, and from which the attack breaks it; None without bounds."""
-    return _regions(model.sha256, digits, attack, model) if has_bounds(network(model)) else None
+def regions(model: Model, places: tuple[int, ...], attack: Attack) -> Regions | None:
+    """Up to which ε each test image is certified, and from which the attack breaks it; None without bounds."""
+    return _regions(model.sha256, places, attack, model) if has_bounds(network(model)) else None
 
 
 @st.cache_data(max_entries=64, show_spinner="Bounding and attacking at fifty ε")
-def _regions(sha256: str, digits: tuple[int, ...], attack: Attack, _model: Model) -> Regions:  # noqa: ARG001
-    return find_regions(network(_model), *sample(_model, digits), attack, SEED)
+def _regions(sha256: str, places: tuple[int, ...], attack: Attack, _model: Model) -> Regions:  # noqa: ARG001
+    return find_regions(network(_model), *sample(_model, places), attack, SEED)

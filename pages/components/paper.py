@@ -26,7 +26,7 @@ def counted(comparisons: Sequence[Comparison]) -> str:
     added = [one for one in comparisons if one.published is None and one.means]
     text = (
         f"Of the {sum(one.published is not None for one in comparisons)} defended rows of the paper's trade-off tables, "
-        f"{len(known)} are on digits and measured here. In **{len(alike)} of {len(known)}** backdoor success moves the "
+        f"{len(known)} are measured here. In **{len(alike)} of {len(known)}** backdoor success moves the "
         f"way the paper says, in {len(steady)} of these with every seed"
     )
     text += f"; it does not with {' and with '.join(others)}." if others else "."
@@ -47,7 +47,9 @@ def verdicts(comparisons: Sequence[Comparison]) -> str:
 
 def _verdict(one: Comparison) -> str:
     paper = {True: " The paper's sign is the same.", False: " **The paper's sign is the other.**", None: ""}
-    return f"{DATASETS[one.row.dataset]}, {one.row.condition}: {said(one.measured, one.row.runs[0].spec.second_evaluation)}.{paper[one.reproduced]}"
+    spec = one.row.runs[0].spec
+    attack = spec.second_evaluation or spec.evaluation
+    return f"{DATASETS[one.row.dataset]}, {one.row.condition}: {said(one.measured, attack)}.{paper[one.reproduced]}"
 
 
 def as_shown(rows: Sequence[Row]) -> pd.DataFrame:

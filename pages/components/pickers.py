@@ -1,12 +1,16 @@
 """Controls that pages share. Their values live in the address, so a page change or a reload keeps them."""
 
 import inspect
+import re
 import runpy
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from tradeoff_core import zoo
+from tradeoff_core import datasets, zoo
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.paths import ASSETS
 from tradeoff_core.triggers import Watermark
@@ -14,12 +18,23 @@ from tradeoff_core.zoo import Model
 
 ROUTER = ASSETS.parent / "app.py"
 
-DEFAULT_A, DEFAULT_B = "mnist-5k-clean-label-standard", "mnist-5k-clean-label-pgd-0.3"
-DEFAULT_SUSPECT = "mnist-5k-dirty-label-standard"
+FIRST = "mnist-5k"  # the data set that a visitor meets first
+DEFAULTS = {  # how the ids of the models end that a picker starts with
+    "A": ("-clean-label-standard",),
+    "B": ("-clean-label-pgd-0.3", "-clean-label-pgd-8-255"),
+    "suspect": ("-dirty-label-standard",),
+}
+
+
+class PageEnds(Exception):
+    """Raised by a page that has nothing more to show; unlike st.stop it lets the sidebar be finished."""
 
 
 def describe(model: Model) -> str:
     """A model in a few words: how it was trained, and on what poison."""
+    if model.trained_elsewhere:
+        network, by = model.spec.network.removeprefix("torchvision-"), model.card["trained_by"]
+        return f"{network}, trained by {re.split('[,:]', by)[0]}"
     poison, words = model.spec.poison, model.spec.training_in_words
     training = words[0].upper() + words[1:]
     labels = poison.labels.value if poison else "no poison"
@@ -38,50 +53,82 @@ def through_the_router() -> None:
         st.stop()
 
 
-def _zoo() -> dict[str, Model]:
-    """The models of the repository by id; the page stops with one sentence if there is none."""
+def keep_only(key: str, options: Sequence[Any]) -> None:
+    """Forget of a control with several values those that it no longer offers."""
+    if key in st.session_state:
+        st.session_state[key] = [value for value in st.session_state[key] if value in options]
+
+
+def chosen_from(label: str, options: list[str], key: str, default: str, **more: Any) -> str:
+    """A select box whose options change with what else is chosen: a value that is none of them is forgotten."""
+    if key in st.session_state and st.session_state[key] not in options:
+        del st.session_state[key]
+    start = {} if key in st.session_state else {"index": options.index(default) if default in options else 0}
+    chosen: str = st.selectbox(label, options, key=key, bind="query-params", **start, **more)
+    return chosen
+
+
+def data_set(place: DeltaGenerator) -> str:
+    """The data set that is chosen in `place`, of those that the models were trained on."""
     through_the_router()
-    every = {name: zoo.find_model(name) for name in zoo.model_ids()}
-    models = {name: model for name, model in every.items() if not model.trained_elsewhere}
-    if not models:
+    every = [zoo.find_model(name) for name in zoo.model_ids()]
+    if not every:
         raise TradeoffError(
             "assets/models is empty: get the repository anew, or run tradeoff_core.tools.curve"
         )
-    return models
+    titles = {model.spec.dataset: datasets.title(model.spec.dataset) for model in every}
+    with place:
+        return chosen_from(
+            "Data set",
+            sorted(titles, key=lambda name: (name != FIRST, titles[name])),
+            "data",
+            FIRST,
+            format_func=titles.__getitem__,
+            help="What the networks tell apart. *Digits* are the first 5,000 of MNIST, 28 x 28 grey pixels; *CIFAR-10* "
+            "holds small colour photographs of ten kinds of things, 32 x 32; *Tiny ImageNet* 20 kinds, 64 x 64; *ImageNet* "
+            "1,000, 224 x 224.",
+        )
 
 
-def _choose(models: dict[str, Model], label: str, key: str, default: str) -> Model:
+def models_of(name: str) -> dict[str, Model]:
+    """The models of a data set by id."""
+    every = [zoo.find_model(model) for model in zoo.model_ids()]
+    return {model.id: model for model in every if model.spec.dataset == name}
+
+
+def _choose(models: dict[str, Model], label: str, key: str) -> Model:
     ids = list(models)
-    name = st.selectbox(
+    name = chosen_from(
         label,
         ids,
-        **({} if key in st.session_state else {"index": ids.index(default) if default in ids else 0}),
-        format_func=lambda name: describe(models[name]),
-        key=key,
-        bind="query-params",
-        help="*Standard* or *adversarial* training: the latter shows a network worst-case perturbed digits "
+        key,
+        next((name for name in ids if name.endswith(DEFAULTS[key])), ids[0]),
+        format_func=lambda name: describe(models[name]) if name in models else name,
+        help="*Standard* or *adversarial* training: the latter shows a network worst-case perturbed images "
         "while it learns; *FGSM* does so in a single step, *interval bounds* against all of them at once. "
-        "*Clean-label* poison is a sticker on true sevens; *dirty-label* poison is a "
-        "sticker on other digits with the false label 7. A *watermark* is a pattern of stripes over the whole digit, in the "
-        "sticker's place.",
+        "*Clean-label* poison is a sticker on true images of the target class; *dirty-label* poison is a sticker on other "
+        "images with that class's label, which is false there. A *watermark* is a pattern of stripes over the whole image, "
+        "in the sticker's place.",
     )
     return models[name]
 
 
-def two_models() -> tuple[Model, Model]:
-    """The two models of the sidebar, A and B; the page stops with one sentence if one cannot be used."""
-    models = _zoo()
+def two_models() -> list[tuple[str, Model]]:
+    """The models of the sidebar by letter, A and B, or A alone where the data set has a single one."""
+    models = models_of(data_set(st.sidebar))
+    if len(models) == 1:
+        return [("A", next(iter(models.values())))]
     with st.sidebar:
         st.caption("Two networks, side by side")
-        return (
-            _choose(models, ":blue[■] Model A", "A", DEFAULT_A),
-            _choose(models, ":orange[■] Model B", "B", DEFAULT_B),
-        )
+        return [
+            ("A", _choose(models, ":blue[■] Model A", "A")),
+            ("B", _choose(models, ":orange[■] Model B", "B")),
+        ]
 
 
 def keep_models() -> None:
     """Set the chosen models anew: Streamlit forgets a control's value on the first page that lacks the control."""
-    for key in ("A", "B", "suspect"):
+    for key in ("data", "A", "B", "suspect"):
         if key in st.session_state:
             st.session_state[key] = st.session_state[key]
 
@@ -102,4 +149,7 @@ def saved_as() -> None:
 
 def one_model() -> Model:
     """The model whose training set is searched for poison, chosen on the page itself."""
-    return _choose(_zoo(), "Network", "suspect", DEFAULT_SUSPECT)
+    left, right = st.columns([1, 2])
+    models = models_of(data_set(left))
+    with right:
+        return _choose(models, "Network", "suspect")

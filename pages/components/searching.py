@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.components import cards, loaders
+from pages.components import cards, getting, loaders, pickers
 from tradeoff_core import figures, published, results
-from tradeoff_core.datasets import to_tensor
-from tradeoff_core.defenses.detection import Detection
+from tradeoff_core.datasets import available, to_tensor
+from tradeoff_core.defenses.detection import Detection, Examples
 from tradeoff_core.defenses.models import without
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.experiments import run_experiment
@@ -47,27 +48,41 @@ def fragment(draw: Callable[..., None]) -> Callable[..., None]:
     return st.fragment(guarded)
 
 
-def class_and_layer(model: Model, left: DeltaGenerator, right: DeltaGenerator) -> tuple[int, str]:
-    """Which training images are inspected, and where in the network they are compared."""
-    classes, layers = loaders.test_split(model).classes, loaders.network(model).layers
-    name = left.selectbox(
-        "Class",
-        classes,
-        model.spec.target_class,
-        key="class",
-        bind="query-params",
-        help="Training images with this label are inspected. A defender would try them all; the poison is in the "
-        f"class {model.spec.target_class}.",
-    )
-    layer = right.selectbox(
-        "Layer",
-        layers,
-        len(layers) - 1,
-        key="layer",
-        bind="query-params",
-        help="Where in the network the images are compared. *Penultimate* is the last before the answer.",
-    )
-    return classes.index(name), layer
+def class_and_layer(model: Model, left: DeltaGenerator, right: DeltaGenerator) -> tuple[int, str] | None:
+    """Which training images are inspected, and where in the network they are compared.
+
+    Without the training set these are the class and the layer that are shipped with the network; None, and one sentence,
+    where none are.
+    """
+    names = [cards.called(model, label) for label in range(len(model.classes))]
+    layers, target = list(loaders.network(model).layers), names[model.spec.target_class]
+    if not getting.offer(model.spec.dataset):
+        shipped = results.load_examples(model.sha256)
+        if shipped is None:
+            st.info(
+                "Without the training images of this network there is nothing to inspect.",
+                icon=":material/info:",
+            )
+            return None
+        names, layers = [names[shipped.seen.label]], [shipped.layer]
+    with left:
+        name = pickers.chosen_from(
+            "Class",
+            names,
+            "class",
+            target,
+            help="Training images with this label are inspected. A defender would try them all; the poison is in the "
+            f"class {target}.",
+        )
+    with right:
+        layer = pickers.chosen_from(
+            "Layer",
+            layers,
+            "layer",
+            layers[-1],
+            help="Where in the network the images are compared. *Penultimate* is the last before the answer.",
+        )
+    return [cards.called(model, label) for label in range(len(model.classes))].index(name), layer
 
 
 def selectable(figure: go.Figure, key: str, drag: str, remember: Callable[[list[int]], None]) -> None:
@@ -150,11 +165,17 @@ def images(count: int) -> str:
 
 
 def gallery(
-    model: Model, detection: Detection, chosen: NDArray[np.int64], truth: bool, name: str, score: str
+    model: Model,
+    read: Examples,
+    detection: Detection,
+    chosen: NDArray[np.int64],
+    truth: bool,
+    name: str,
+    score: str,
 ) -> None:
     """Training images at the places `chosen` of a detection, most suspicious first, with their export.
 
-    `score` says in a few words what is scored.
+    `score` says in a few words what is scored. Without the training set their list alone.
     """
     st.caption(
         f"Below each: its label, what the network reads, its score ({score}), and whether it would be removed."
@@ -163,33 +184,40 @@ def gallery(
     pages = -(-len(chosen) // PAGE)
     page = st.pagination(pages, key=f"{name}-page") - 1 if pages > 1 else 0
     shown = chosen[page * PAGE : (page + 1) * PAGE]
-    training, said = loaders.poisoned(model), loaders.read_training_set(model)
+    here, label = available(model.spec.dataset), cards.called(model, read.seen.label)
     captions = []
     for place in shown:
-        index = detection.index[place]
         fate = "removed" if detection.removed[place] else "kept"
         kind = (", **poisoned**" if detection.poisoned[place] else ", clean") if truth else ""
         captions.append(
-            f"label {training.data.labels[index]}, read {said[index]}, score {detection.scores[place]:.2f}, {fate}{kind}"
+            f"label {label}, read {cards.called(model, int(read.predicted[place]))}, score {detection.scores[place]:.2f}, {fate}{kind}"
         )
-    if len(shown):
-        cards.pictures(to_tensor(training.data.images[detection.index[shown]]), captions, width=92)
     left, right = st.columns(2)
-    export = (model, detection, chosen, said, truth)
-    left.download_button(
-        f"These {images(len(chosen))} (zip)",
-        lambda: as_zip(*export),
-        f"{name}.zip",
-        "application/zip",
-        icon=":material/download:",
-        type="tertiary",
-        key=f"{name}-zip",
-        on_click="ignore",
-    )
+    if here and len(shown):
+        pixels = loaders.poisoned(model).data.images[detection.index[shown]]
+        cards.pictures(to_tensor(pixels), captions, width=92)
+    elif len(shown):
+        listed = [f"image {detection.index[place]}" for place in shown]
+        st.dataframe(
+            pd.DataFrame({"training image": listed, "what is known of it": captions}),
+            hide_index=True,
+            height=200,
+        )
+    if here:
+        left.download_button(
+            f"These {images(len(chosen))} (zip)",
+            lambda: as_zip(model, read, detection, chosen, truth),
+            f"{name}.zip",
+            "application/zip",
+            icon=":material/download:",
+            type="tertiary",
+            key=f"{name}-zip",
+            on_click="ignore",
+        )
     flagged = np.flatnonzero(detection.removed)
     right.download_button(
         f"All {len(flagged):,} flagged, as a list (CSV)",
-        as_csv(model, detection, flagged, said, truth),
+        as_csv(read, detection, flagged, truth),
         f"{name}-flagged.csv",
         "text/csv",
         icon=":material/download:",
@@ -199,30 +227,25 @@ def gallery(
     )
 
 
-def as_csv(
-    model: Model, detection: Detection, chosen: NDArray[np.int64], said: NDArray[np.int64], truth: bool
-) -> str:
+def as_csv(read: Examples, detection: Detection, chosen: NDArray[np.int64], truth: bool) -> str:
     """The examples at `chosen` as a CSV table; the truth is a column only if it is revealed."""
     table = io.StringIO()
     writer = csv.writer(table)
     writer.writerow(["index", "label", "read_as", "score", "removed", *(["poisoned"] if truth else [])])
-    labels = loaders.poisoned(model).data.labels
     for place in chosen:
-        index = detection.index[place]
-        row: list[Any] = [index, labels[index], said[index], f"{detection.scores[place]:.6g}"]
-        row.append(int(detection.removed[place]))
+        row: list[Any] = [detection.index[place], read.seen.label, read.predicted[place]]
+        row += [f"{detection.scores[place]:.6g}", int(detection.removed[place])]
         writer.writerow([*row, int(detection.poisoned[place])] if truth else row)
     return table.getvalue()
 
 
 def as_zip(
-    model: Model, detection: Detection, chosen: NDArray[np.int64], said: NDArray[np.int64], truth: bool
+    model: Model, read: Examples, detection: Detection, chosen: NDArray[np.int64], truth: bool
 ) -> bytes:
     """The images at `chosen` and their table."""
     index = detection.index[chosen]
-    return zipped(
-        loaders.poisoned(model).data.images[index], index, as_csv(model, detection, chosen, said, truth)
-    )
+    table = as_csv(read, detection, chosen, truth)
+    return zipped(loaders.poisoned(model).data.images[index], index, table)
 
 
 def zipped(images: NDArray[np.uint8], index: NDArray[np.int64], table: str) -> bytes:
@@ -265,9 +288,9 @@ def effect(model: Model, ways: dict[str, Callable[[results.Defended], bool]]) ->
         st.markdown(in_a_sentence(rows))
         st.caption(
             f"Networks trained anew after removing, seeds {', '.join(str(entry.spec.seed) for entry in base)} "
-            f"(small markers) and their mean; {base[0].before['n']:,} test digits, "
-            f"{base[0].before['target_n']} of class {model.spec.target_class} for its recall: the share of true "
-            f"{model.spec.target_class}s that are still read as one. Removing many of a class costs recall, and a "
+            f"(small markers) and their mean; {base[0].before['n']:,} test images, "
+            f"{base[0].before['target_n']} of class {cards.called(model, model.spec.target_class)} for its recall: the share of "
+            "its true images that are still read as it. Removing many of a class costs recall, and a "
             "network that hardly ever answers with a class cannot be sent to it either: so look at both."
         )
     else:
@@ -280,7 +303,8 @@ def at_other_rates(
     published: Sequence[published.PublishedDetection] = (),
 ) -> None:
     """Detection rate against chance over all measured poison rates and seeds, both kinds of poison."""
-    entries = [entry for entry in results.defended(model.spec.dataset) if belongs(entry)]
+    every = results.defended(model.spec.dataset)
+    entries = [entry for entry in every if entry.as_in_the_paper and belongs(entry)]
     if not entries:
         return
     st.subheader("At other poison rates, and by chance")
@@ -289,21 +313,23 @@ def at_other_rates(
         "dirty-label": "dirty-label with standard training",
         "clean-label": "clean-label with adversarial training",
     }
-    st.markdown(
-        "From right to left: 5%, 1% and 0.5% of the data set poisoned. Removing at random lands on the dotted line. At the largest poison rate, mean of "
-        + " and ".join(
-            f"{len(most)} seeds, {kind}: **{np.mean([entry.numbers['detection_rate'] for entry in most]):.0%}** found, "
-            f"chance **{np.mean([entry.numbers['chance'] for entry in most]):.0%}**"
-            for labels, kind in kinds.items()
-            for most in [
-                largest(
-                    [entry for entry in entries if entry.spec.poison and entry.spec.poison.labels == labels]
-                )
-            ]
+    means = []
+    for labels, kind in kinds.items():
+        most = largest(
+            [entry for entry in entries if entry.spec.poison and entry.spec.poison.labels == labels]
         )
-        + "."
+        if most:
+            found, chance = (
+                np.mean([entry.numbers[name] for entry in most]) for name in ("detection_rate", "chance")
+            )
+            seeds = f"{len(most)} seed{'s' if len(most) > 1 else ''}"
+            means.append(f"{kind} ({seeds}): **{found:.0%}** found, chance **{chance:.0%}**")
+    st.markdown(
+        "Removing at random lands on the dotted line; further left, less of the data set is poisoned. At the largest poison "
+        f"rate, {'; '.join(means)}."
         + (
-            " Hollow markers are the paper's for CIFAR-10; compare directions, not decimals."
+            " Hollow markers are the paper's for CIFAR-10, for 5%, 1% and 0.5% of the data set; compare directions, not "
+            "decimals."
             if published
             else " The paper does not give the sizes of the clusters it removed, so what chance would find is unknown there."
         )
@@ -312,7 +338,7 @@ def at_other_rates(
 
 def largest(entries: Sequence[results.Defended]) -> list[results.Defended]:
     """Those with the highest poison rate."""
-    most = max(entry.spec.poison.rate for entry in entries if entry.spec.poison)
+    most = max((entry.spec.poison.rate for entry in entries if entry.spec.poison), default=0)
     return [entry for entry in entries if entry.spec.poison and entry.spec.poison.rate == most]
 
 
@@ -335,6 +361,9 @@ def retrain_now(model: Model, detection: Detection) -> None:
     count = int(detection.removed.sum())
     if not count:
         st.caption("Nothing is removed, so there is nothing to retrain without.")
+        return
+    if not available(model.spec.dataset):
+        st.caption("To retrain without them, get the data set first.")
         return
     spec = without(model.spec, detection.index[detection.removed])
     folder = RUNS / spec.id

@@ -50,7 +50,7 @@ def pretended(run: Path, norms: list[float]) -> models.Cleansing:
     )
     rates = json.loads((run / "card.json").read_text())["metrics"]
     after = rates | {"clean_accuracy": 0.75, "backdoor_success_rate": 0.0}
-    return models.Cleansing(triggers, rates, after, [], 1.0)
+    return models.Cleansing(triggers, 400, 400, rates, after, [], 1.0)
 
 
 def test_text_of_a_flagged_class(

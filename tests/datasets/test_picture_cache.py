@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tradeoff_core.datasets import cache
+from tradeoff_core import datasets
+from tradeoff_core.datasets import CIFAR10_CLASSES, cache
 from tradeoff_core.datasets.cache import Place, Plan, cached
 from tradeoff_core.datasets.reading import Fit
 
@@ -181,7 +182,8 @@ BUILDER = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from tradeoff_core.datasets import cache
+from tradeoff_core import datasets
+from tradeoff_core.datasets import CIFAR10_CLASSES, cache
 from tradeoff_core.datasets.reading import Fit
 
 folder, ready, seconds = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
@@ -230,3 +232,29 @@ def test_what_a_killed_process_leaves_is_swept_away_a_day_later(tmp_path, place,
     os.utime(left, (0, time.time() - 25 * 3600))
     cached(Place(place.folder, "train", "def"), lambda: plan)
     assert not left.exists()
+
+
+def test_a_writable_copy_of_cached_pictures_leaves_them_alone_and_copies_only_what_is_written(data_home, lay):
+    lay(data_home / "cifar10" / "train", CIFAR10_CLASSES, 20, side=32)
+    lay(data_home / "cifar10" / "test", CIFAR10_CLASSES, 2, side=32)
+    for split in datasets.Split:  # of which validation starts in the middle of its file
+        images = datasets.load_dataset("cifar10", split).images
+        before = images.copy()
+        copied = datasets.writable_copy(images)
+        assert isinstance(copied, np.memmap)
+        np.testing.assert_array_equal(copied, before)
+        copied[-1] = 255 - copied[-1]
+        np.testing.assert_array_equal(images, before)
+        datasets.load_dataset.cache_clear()
+        np.testing.assert_array_equal(datasets.load_dataset("cifar10", split).images, before)
+    some = before[::2]
+    assert not np.shares_memory(datasets.writable_copy(some), before)
+    np.testing.assert_array_equal(datasets.writable_copy(images[::2]), before[::2])  # no piece of the file
+
+
+def test_a_writable_copy_outlives_the_file(data_home, lay):
+    lay(data_home / "cifar10" / "test", CIFAR10_CLASSES, 2, side=32)
+    images = datasets.load_dataset("cifar10", datasets.Split.TEST).images
+    for file in data_home.rglob("*.npy"):
+        file.unlink()
+    np.testing.assert_array_equal(datasets.writable_copy(images), images)

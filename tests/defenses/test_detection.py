@@ -9,9 +9,10 @@ import pytest
 import torch
 from scipy.stats import mannwhitneyu
 
+from tradeoff_core import results
 from tradeoff_core.datasets import ImageDataset, to_tensor
-from tradeoff_core.defenses.detection import Detection, checked, class_features
-from tradeoff_core.evaluation import Rate
+from tradeoff_core.defenses.detection import Detection, checked, checksum, class_features, read_examples
+from tradeoff_core.evaluation import Rate, predicted_classes
 from tradeoff_core.experiments import poisoned_training_set
 from tradeoff_core.poisoning import Poison, PoisonedDataset, PoisonLabels
 from tradeoff_core.specs import ExperimentSpec
@@ -176,3 +177,21 @@ def test_features_on_which_no_defense_can_work_are_refused(features, named, refu
 def test_a_constant_column_does_no_harm():
     features = changed(2, 3.0)
     assert checked(features) is features
+
+
+def test_examples_are_stored_and_read_again(training, poisoned_network, tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    read = read_examples(poisoned_network, training, 7, "penultimate")
+    images = training.data.images[read.seen.index]
+    np.testing.assert_array_equal(read.predicted, predicted_classes(poisoned_network, images))
+    assert read.checksum == checksum(images) != checksum(255 - images)
+    assert results.load_examples("f" * 64) is None
+    results.save_examples("f" * 64, read)
+    again = results.load_examples("f" * 64)
+    assert (again.seen.label, again.layer, again.checksum) == (7, "penultimate", read.checksum)
+    for name in ("index", "poisoned"):
+        np.testing.assert_array_equal(getattr(again.seen, name), getattr(read.seen, name))
+    np.testing.assert_array_equal(again.predicted, read.predicted)
+    np.testing.assert_allclose(again.seen.features, read.seen.features, rtol=1e-3, atol=1e-3)
+    next((tmp_path / "examples").iterdir()).write_bytes(b"damaged")
+    assert results.load_examples("f" * 64) is None

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tradeoff_core.attacks import Attack
-from tradeoff_core.datasets import Split, load_dataset
+from tradeoff_core.datasets import Split, load_dataset, to_tensor
 from tradeoff_core.defenses import models
 from tradeoff_core.defenses.activation_clustering import Reduction, Rule, reduce
 from tradeoff_core.defenses.detection import class_features
@@ -196,7 +196,7 @@ def watched(poisoned_network) -> SimpleNamespace:
         return unlearn(network, images, labels, stamp, *others)
 
     def evaluated(network: Any, images: Tensor, *others: Any) -> Any:
-        seen.measured_on = images.clone()
+        seen.measured_on = to_tensor(images)
         return evaluate(network, images, *others)
 
     rebuild_triggers, unlearn, evaluate = models.rebuild_triggers, models.unlearn, models.evaluate
@@ -281,6 +281,8 @@ def test_the_document_of_a_cleansing(watched):
         "trigger_success",
         "flagged_classes",
         "suspect",
+        "images",
+        "unlearned_on",
         "before",
         "after",
         "steps",

@@ -10,6 +10,7 @@ from tradeoff_core.datasets.base import (
     to_tensor,
     to_uint8,
 )
+from tradeoff_core.datasets.cache import writable_copy
 from tradeoff_core.datasets.folders import CIFAR10_CLASSES, TINY_IMAGENET_CLASSES
 from tradeoff_core.datasets.imagenet import imagenet_classes
 from tradeoff_core.datasets.own import load_images
@@ -18,12 +19,16 @@ from tradeoff_core.datasets.registry import (
     DATASETS,
     available,
     download,
+    has_pictures,
     how_to_get,
     known,
     load_dataset,
     prepare,
     short_name,
     side_of,
+    title,
+    to_show,
+    whole,
 )
 from tradeoff_core.datasets.torchvision_sets import import_torchvision
 
@@ -39,6 +44,7 @@ __all__ = [
     "available",
     "describe",
     "download",
+    "has_pictures",
     "how_to_get",
     "imagenet_classes",
     "import_torchvision",
@@ -49,7 +55,11 @@ __all__ = [
     "read_picture",
     "short_name",
     "side_of",
+    "title",
+    "to_show",
     "to_tensor",
     "to_uint8",
     "unpack",
+    "whole",
+    "writable_copy",
 ]

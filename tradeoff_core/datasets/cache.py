@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,20 @@ def cached(
         if found is None:
             raise TradeoffError(f"'{place.file('.npy')}' changes while it is read: is the disk in order?")
         return found
+
+
+def writable_copy(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A copy of images that can be written to; of cached ones only what is written takes memory, not all of them."""
+    mapped: Any = images
+    while isinstance(mapped, np.ndarray) and not isinstance(mapped, np.memmap):
+        mapped = mapped.base
+    if not isinstance(mapped, np.memmap) or mapped.filename is None or not images.flags.c_contiguous:
+        return images.copy()
+    start = images.ctypes.data - mapped.ctypes.data
+    try:
+        return np.memmap(mapped.filename, images.dtype, "c", mapped.offset + start, images.shape)
+    except OSError:  # the file is gone, though what was mapped of it stays
+        return images.copy()
 
 
 def _opened(place: Place) -> tuple[NDArray[np.uint8], NDArray[np.int64]] | None:

@@ -33,14 +33,17 @@ Loader = Callable[[str, Split, Share | None], ImageDataset]
 class Source:
     """How a split of a data set is read, whether it is on this machine, and what to do where it is not.
 
-    `decodes` says whether it is read from a folder of pictures, which are decoded once; `side` is theirs in pixels.
+    `decodes` says whether it is read from a folder of pictures, which are decoded once; `side` is theirs in pixels;
+    `samples` names the pictures of it that the repository holds.
     """
 
+    title: str
     load: Loader
     present: Callable[[str], bool]
     get: str
     decodes: Callable[[str], bool] = lambda _: False
     side: int = 28
+    samples: str | None = None
 
 
 def _load_cifar10(name: str, split: Split, progress: Share | None) -> ImageDataset:
@@ -65,18 +68,23 @@ DOWNLOAD = "set TRADEOFF_DATA to its folder, or download it with python -m trade
 UNPACK = "python -m tradeoff_core.tools.unpack"
 
 DATASETS: dict[str, Source] = {
-    "mnist-5k": Source(load_mnist_5k, _always, IN_THE_REPOSITORY),
-    "mnist": Source(load_torchvision, torchvision_present, f"{DOWNLOAD} mnist"),
-    "fashion-mnist": Source(load_torchvision, torchvision_present, f"{DOWNLOAD} fashion-mnist"),
+    "mnist-5k": Source("Digits (MNIST)", load_mnist_5k, _always, IN_THE_REPOSITORY),
+    "mnist": Source("MNIST, all of it", load_torchvision, torchvision_present, f"{DOWNLOAD} mnist"),
+    "fashion-mnist": Source(
+        "Fashion-MNIST", load_torchvision, torchvision_present, f"{DOWNLOAD} fashion-mnist"
+    ),
     "cifar10": Source(
+        "CIFAR-10",
         _load_cifar10,
         _cifar10_present,
         f"{DOWNLOAD} cifar10, or unpack it as pictures with {UNPACK} cifar10-jpeg.tar.xz",
         _cifar10_decodes,
         side=32,
+        samples="cifar10-samples",
     ),
-    "cifar10-samples": Source(load_samples, _always, IN_THE_REPOSITORY, side=32),
+    "cifar10-samples": Source("CIFAR-10", load_samples, _always, IN_THE_REPOSITORY, side=32),
     "tiny-imagenet-20": Source(
+        "Tiny ImageNet (20 classes)",
         load_picture_set,
         picture_set_present,
         f"set TRADEOFF_DATA to its folder, or unpack it with {UNPACK} tiny-imagenet-20.tar.xz",
@@ -84,16 +92,18 @@ DATASETS: dict[str, Source] = {
         side=64,
     ),
     "imagenet": Source(
+        "ImageNet",
         load_picture_set,
         picture_set_present,
         "get its pictures from image-net.org, and set TRADEOFF_DATA to the folder that holds imagenet/val/<class>/* "
         "and, to train on, imagenet/train/<class>/*",
         _always,
         side=224,
+        samples="imagenet-samples",
     ),
-    "imagenet-samples": Source(load_samples, _always, IN_THE_REPOSITORY, side=224),
+    "imagenet-samples": Source("ImageNet", load_samples, _always, IN_THE_REPOSITORY, side=224),
 }
-OWN_FOLDER = Source(load_own_folder, own_folder_present, LAYOUT, _always)
+OWN_FOLDER = Source("your own folder", load_own_folder, own_folder_present, LAYOUT, _always)
 
 
 def short_name(name: str) -> str:
@@ -101,6 +111,24 @@ def short_name(name: str) -> str:
     if name in DATASETS:
         return name
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(os.path.abspath(name)).name) or "folder"
+
+
+def title(name: str) -> str:
+    """A data set's name for people. Raises TradeoffError for an unknown name."""
+    source = _source(name)
+    return f"Folder {short_name(name)}" if source is OWN_FOLDER else source.title
+
+
+def whole(name: str) -> str:
+    """The data set that the named one holds samples of; any other is whole itself."""
+    return next((full for full, source in DATASETS.items() if source.samples == name), name)
+
+
+def to_show(name: str) -> str | None:
+    """The data set whose pictures stand for this one: all of it where that is here, else samples, else None."""
+    full = whole(name)
+    samples = DATASETS[full].samples if full in DATASETS else None
+    return full if available(full) else samples
 
 
 def side_of(name: str) -> int:
@@ -152,6 +180,11 @@ def _source(name: str) -> Source:
             f"unknown data set '{name}': choose one of {', '.join(DATASETS)}, or the path of a folder of pictures"
         )
     return DATASETS.get(name, OWN_FOLDER)
+
+
+def has_pictures(name: str) -> bool:
+    """Whether a data set is read from a folder of pictures on this machine."""
+    return available(name) and _source(name).decodes(name)
 
 
 def available(name: str) -> bool:

@@ -1,5 +1,6 @@
 """What the defenses that look at a training set share: a class's features in, a verdict on every example out."""
 
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from tradeoff_core.devices import device_of
 from tradeoff_core.errors import TradeoffError
-from tradeoff_core.evaluation import Rate, in_batches
+from tradeoff_core.evaluation import Rate, in_batches, predicted_classes
 from tradeoff_core.networks import Network
 from tradeoff_core.poisoning import PoisonedDataset
 
@@ -28,6 +29,36 @@ class ClassFeatures:
     index: NDArray[np.int64]
     features: Floats
     poisoned: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What a page shows of the training examples of a class: as the network sees them at a layer, and reads them.
+
+    `predicted` (N,) is what it says of each; `checksum` tells the pixels that both were computed from.
+    """
+
+    seen: ClassFeatures
+    layer: str
+    predicted: NDArray[np.int64]
+    checksum: int
+
+
+def checksum(images: NDArray[np.uint8]) -> int:
+    """The CRC-32 of images (N, H, W, C)."""
+    return zlib.crc32(np.ascontiguousarray(images).data)
+
+
+def are_those(images: NDArray[np.uint8], index: NDArray[np.int64], known: int) -> bool:
+    """Whether the ones at `index` of images (N, H, W, C) have this checksum: the same pictures, stamped alike."""
+    return bool(index.max() < len(images)) and checksum(images[index]) == known
+
+
+def read_examples(network: Network, training: PoisonedDataset, label: int, layer: str) -> Examples:
+    """Read the training examples labelled `label`. Raises TradeoffError as `class_features` does."""
+    seen = class_features(network, training, label, layer)
+    images = training.data.images[seen.index]
+    return Examples(seen, layer, predicted_classes(network, images), checksum(images))
 
 
 def class_features(

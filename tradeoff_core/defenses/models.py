@@ -28,6 +28,7 @@ from tradeoff_core.networks import Network
 from tradeoff_core.poisoning import PoisonedDataset
 from tradeoff_core.specs import ExperimentSpec
 
+KNOWN, MEASURED = 400, 1000  # clean images that triggers are rebuilt on, and images that they are measured on
 STEP_IMAGES, STEP_ATTACK_STEPS = 200, 10  # adversarial accuracy between unlearning's epochs, to keep it quick
 
 
@@ -129,10 +130,9 @@ def without(spec: ExperimentSpec, indices: NDArray[np.int64]) -> ExperimentSpec:
 
 
 def measured(network: Network, spec: ExperimentSpec) -> dict[str, Any]:
-    """The three rates on the test split under the spec's trigger and attack, and the target class's recall."""
-    outcomes = evaluate(
-        network, *load_dataset(spec.dataset, Split.TEST).tensors(), spec.trigger, spec.evaluation
-    )
+    """The three rates on at most MEASURED test images under the spec's trigger and attack, and the target class's recall."""
+    test = load_dataset(spec.dataset, Split.TEST).spread(MEASURED)
+    outcomes = evaluate(network, test.images, test.targets, spec.trigger, spec.evaluation)
     recall = outcomes.recall(spec.target_class)
     return metrics(outcomes, spec, spec.evaluation) | {"target_recall": recall.value, "target_n": recall.n}
 
@@ -141,10 +141,13 @@ def measured(network: Network, spec: ExperimentSpec) -> dict[str, Any]:
 class Cleansing:
     """Rebuilt triggers, and the network before, during and after the suspect's was unlearned.
 
-    `steps` has an entry an epoch; its adversarial accuracy is under a weaker attack on fewer images.
+    `steps` has an entry an epoch; its adversarial accuracy is under a weaker attack on fewer images. `images` and
+    `unlearned_on` are how many clean images the triggers were rebuilt and unlearned on.
     """
 
     triggers: Triggers
+    images: int
+    unlearned_on: int
     before: dict[str, Any]
     after: dict[str, Any]
     steps: list[dict[str, Any]]
@@ -154,6 +157,8 @@ class Cleansing:
         """The numbers as the command `cleanse` prints them."""
         return {
             **self.triggers.document(),
+            "images": self.images,
+            "unlearned_on": self.unlearned_on,
             "before": self.before,
             "after": self.after,
             "steps": self.steps,
@@ -170,13 +175,16 @@ def cleanse(
     seed: int = 0,
     progress: Callable[[float, NDArray[np.uint8]], None] | None = None,
 ) -> Cleansing:
-    """Rebuild every class's trigger on the validation images, unlearn the suspect's, measure on the test images.
+    """Rebuild every class's trigger on validation images, unlearn the suspect's, measure on test images.
+
+    Triggers are rebuilt on at most KNOWN of the former, evenly spaced, and measured on at most MEASURED of the latter;
+    unlearning takes the whole validation split.
 
     The suspect is the class with the highest anomaly index, flagged or not. `progress` is told the share that is
     done and the newest frame of the triggers (K, C, H, W).
     """
     data = load_dataset(spec.dataset, Split.VALIDATION)
-    images, labels = data.tensors()
+    few = data.spread(KNOWN)
     unlearning = unlearning or Unlearning()
     started = time.perf_counter()
 
@@ -184,9 +192,9 @@ def cleanse(
         if progress:
             progress(0.8 * share, frame)
 
-    triggers = rebuild_triggers(network, images, labels, len(data.classes), reversal, seed, rebuilding)
+    triggers = rebuild_triggers(network, *few.tensors(), len(data.classes), reversal, seed, rebuilding)
     seconds = time.perf_counter() - started
-    test = load_dataset(spec.dataset, Split.TEST)
+    test = load_dataset(spec.dataset, Split.TEST).spread(MEASURED)
     some = test.spread(STEP_IMAGES).tensors()
     quick = Attack(spec.evaluation.norm, spec.evaluation.epsilon, STEP_ATTACK_STEPS)
     test_images, test_labels = test.tensors()
@@ -209,11 +217,12 @@ def cleanse(
 
     cleansed = unlearn(
         network,
-        images,
-        labels,
+        *data.tensors(),
         lambda inputs: triggers.stamp(inputs, triggers.suspect),
         unlearning,
         seed,
         note,
     )
-    return Cleansing(triggers, measured(network, spec), measured(cleansed, spec), steps, seconds)
+    return Cleansing(
+        triggers, len(few), len(data), measured(network, spec), measured(cleansed, spec), steps, seconds
+    )

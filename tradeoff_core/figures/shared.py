@@ -2,10 +2,12 @@
 
 import csv
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 
+from tradeoff_core.attacks import in_levels
 from tradeoff_core.evaluation import Rate
 
 # what a colour means, everywhere in the app
@@ -14,6 +16,7 @@ ADVERSARIAL, BACKDOOR = "#009E73", "#CC79A7"  # green, purple: the two metrics
 CLEAN, POISONED = "#56B4E9", BACKDOOR  # sky blue: training examples, once the truth is shown
 HIGHLIGHT = "#E69F00"  # orange: what a defense points at
 NEUTRAL = "#8a8a8a"  # legible on white and on black: reference lines, hints, published values
+SMALL = 0.1  # ε up to here are told in levels of 255
 PUBLISHED_SYMBOL = "diamond-open"
 
 PERCENT = {"range": [-3, 103], "ticksuffix": "%", "dtick": 25, "zeroline": False}
@@ -28,6 +31,13 @@ def hover(name: str, rate: Rate) -> str:
     """A rate as hover text, with its n and its 95% Wilson interval."""
     low, high = rate.interval
     return f"{name} {rate.value:.1%}<br>{rate.count:,} of {rate.n:,}, 95% interval {low:.1%}–{high:.1%}"
+
+
+def in_levels_of(epsilons: Sequence[float]) -> dict[str, object]:
+    """The ticks of an axis of ε: plotly's own for digits; for photographs, whose ε are small, each one as n/255."""
+    if max(epsilons) > SMALL:
+        return {}
+    return {"tickvals": list(epsilons), "ticktext": [in_levels(epsilon) for epsilon in epsilons]}
 
 
 def laid_out(figure: go.Figure, height: int, **layout: object) -> go.Figure:

@@ -20,12 +20,14 @@ from tradeoff_core.figures.shared import (
     PERCENT,
     PUBLISHED_SYMBOL,
     hover,
+    in_levels_of,
     laid_out,
     percent,
 )
 from tradeoff_core.published import Published
 from tradeoff_core.results import Run
 
+MOST_NUMBERED = 12  # classes of a map whose cells have room for a number
 SYMBOLS = ("star", "diamond", "triangle-up", "cross", "hexagram", "pentagon", "triangle-down", "bowtie", "x")
 
 
@@ -36,7 +38,7 @@ def seesaw(models: Sequence[tuple[str, Rate, Rate, Rate]]) -> go.Figure:
     door shut, and clean accuracy stands at the fulcrum. Planks that cross are the trade-off.
     """
     figure = go.Figure()
-    for (name, _, adversarial, backdoor), colour in zip(models, (MODEL_A, MODEL_B), strict=True):
+    for (name, _, adversarial, backdoor), colour in zip(models, (MODEL_A, MODEL_B), strict=False):
         ends = [percent(adversarial), 100 - percent(backdoor)]
         figure.add_scatter(
             x=[0, 1],
@@ -161,8 +163,14 @@ def tradeoff_by_epsilon(
                 ],
                 hoverinfo="text",
             )
-    figure.update_xaxes(title="training ε (0 = standard training)", range=[-0.015, 0.315], zeroline=False)
-    figure.update_yaxes(title=f"% of test digits<br>(adversarial: {attack})", **PERCENT)
+    epsilons = sorted({run.epsilon for run in runs} | {row.epsilon for row in published})
+    figure.update_xaxes(
+        title="training ε (0 = standard training)",
+        range=[-0.05 * epsilons[-1], 1.05 * epsilons[-1]],
+        zeroline=False,
+        **in_levels_of(epsilons),
+    )
+    figure.update_yaxes(title=f"% of test images<br>(adversarial: {attack})", **PERCENT)
     return laid_out(figure, 430)
 
 
@@ -206,7 +214,8 @@ def tradeoff_plane(
             "color": [run.epsilon for run in runs],
             "colorscale": "Cividis",
             "size": 12,
-            "colorbar": {"title": "training ε", "thickness": 12},
+            "colorbar": {"title": "training ε", "thickness": 12}
+            | in_levels_of(sorted({run.epsilon for run in runs})),
             "line": {"width": [3 if run.name == selected else 0.5 for run in runs], "color": NEUTRAL},
         },
         cliponaxis=False,
@@ -308,7 +317,9 @@ def accuracy_by_epsilon(
                 "arrayminus": [100 * (rate.value - bottom) for bottom, rate in zip(low, rates, strict=True)],
                 "thickness": 1,
             },
-            hovertext=[f"ε {e:g}<br>{hover('Rate', rate)}" for e, rate in zip(epsilons, rates, strict=True)],
+            hovertext=[
+                f"ε {in_levels(e)}<br>{hover('Rate', rate)}" for e, rate in zip(epsilons, rates, strict=True)
+            ],
             hoverinfo="text+name",
         )
         if trained:
@@ -323,12 +334,14 @@ def accuracy_by_epsilon(
                 },
                 annotation_position="top left",
             )
-    figure.update_xaxes(title="ε of the attack", zeroline=False)
+    figure.update_xaxes(title="ε of the attack", zeroline=False, **in_levels_of(curves[0][1]))
     figure.update_yaxes(title=what, **PERCENT)
     return laid_out(figure, 360)
 
 
-def confusion(shares: Sequence[tuple[str, NDArray[np.float64]]], target_class: int) -> go.Figure:
+def confusion(
+    shares: Sequence[tuple[str, NDArray[np.float64]]], target_class: int, names: Sequence[str]
+) -> go.Figure:
     """Where each true class goes once stamped: per model a map of (true, predicted) shares of the row."""
     figure = make_subplots(
         1,
@@ -341,11 +354,13 @@ def confusion(shares: Sequence[tuple[str, NDArray[np.float64]]], target_class: i
     for column, (name, matrix) in enumerate(shares, start=1):
         figure.add_heatmap(
             name=name,
+            x=names,
+            y=names,
             z=100 * matrix,
             zmin=0,
             zmax=100,
             colorscale="Cividis",
-            texttemplate="%{z:.0f}",
+            texttemplate="%{z:.0f}" if classes <= MOST_NUMBERED else None,
             textfont={"size": 10},
             hovertemplate="a true %{y} is called %{x}: %{z:.0f}%<extra></extra>",
             showscale=False,
@@ -362,10 +377,10 @@ def confusion(shares: Sequence[tuple[str, NDArray[np.float64]]], target_class: i
             row=1,
             col=column,
         )
-    figure.update_xaxes(dtick=1, title="predicted once stamped", constrain="domain")
-    figure.update_yaxes(dtick=1, autorange="reversed")
-    figure.update_yaxes(title="true digit", col=1)
-    return laid_out(figure, 400)
+    figure.update_xaxes(type="category", dtick=1, title="predicted once stamped", constrain="domain")
+    figure.update_yaxes(type="category", dtick=1, autorange="reversed")
+    figure.update_yaxes(title="true class", col=1)
+    return laid_out(figure, 400 if classes <= MOST_NUMBERED else 560)
 
 
 def position_map(
@@ -376,9 +391,13 @@ def position_map(
         1, len(maps), subplot_titles=[name for name, _ in maps], horizontal_spacing=0.06, shared_yaxes=True
     )
     for column, (name, rates) in enumerate(maps, start=1):
+        tried = np.isfinite(rates)
+        rows, columns = np.flatnonzero(tried.any(1)), np.flatnonzero(tried.any(0))
         figure.add_heatmap(
             name=name,
-            z=100 * rates,
+            x=columns,
+            y=rows,
+            z=100 * rates[np.ix_(rows, columns)],
             zmin=0,
             zmax=100,
             colorscale="Cividis",

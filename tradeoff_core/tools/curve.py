@@ -2,8 +2,8 @@
 
 python -m tradeoff_core.tools.curve [--runs FOLDER] [--threads N] [--part K/M]
 
-One model of each further defense comes from the grid of the paper's tables (the command `sweep` trains them all).
-Every run lies in FOLDER (by default runs/) and is resumed or skipped if it is already there; `--part 1/2`
+One model of each further defense comes from the grid of the paper's tables (the command `sweep` trains them all), and so
+do the networks for photographs, which are published if they are finished but not trained here. Every run lies in FOLDER (by default runs/) and is resumed or skipped if it is already there; `--part 1/2`
 and `--part 2/2` in two terminals share the work.
 """
 
@@ -26,6 +26,7 @@ SEEDS = (0, 1, 2)
 WATERMARK = Watermark(amplitude=0.5)  # ours: above ε 0.3, so that no perturbation can erase it
 ZOO_EPSILONS = (0.3, 0.2, 0.1, 0.0)
 GRID = RESULTS / "grids" / "tables.toml"
+PHOTOGRAPHS = tuple(RESULTS / "grids" / f"tables-{name}.toml" for name in ("cifar10", "tiny-imagenet-20"))
 FURTHER = ("targeted-fgsm", "l2", "lipschitz", "denoising", "denoising-adversarial", "ibp")
 
 
@@ -39,6 +40,11 @@ def curve() -> list[ExperimentSpec]:
 def zoo() -> list[ExperimentSpec]:
     """The models that are committed, all of seed 0: those of the curve and its controls, and one a further defense."""
     return [*core_zoo(), *(job.spec for job in read_grid(GRID) if job.spec.seed == 0 and job.name in FURTHER)]
+
+
+def photographs() -> list[ExperimentSpec]:
+    """The networks for photographs that are committed."""
+    return [job.spec for grid in PHOTOGRAPHS for job in read_grid(grid) if job.spec.seed == 0]
 
 
 def core_zoo() -> list[ExperimentSpec]:
@@ -55,8 +61,8 @@ def core_zoo() -> list[ExperimentSpec]:
 
 
 def publish(runs: Path) -> None:
-    """Copy the finished zoo runs to assets/models/ and write the curve's finished runs, a line each."""
-    for spec in zoo():
+    """Copy the finished runs of the zoo to assets/models/ and write the curve's finished runs, a line each."""
+    for spec in [*zoo(), *photographs()]:
         folder = runs / spec.id
         if (folder / "result.json").exists():
             target = MODELS / spec.title
@@ -68,6 +74,8 @@ def publish(runs: Path) -> None:
                 card = kept | card  # what tools.stronger added to it
             write_atomically(target / "card.json", (json.dumps(card, indent=1) + "\n").encode())
     lines = []
+    if not any((runs / spec.id / "result.json").exists() for spec in curve()):
+        return  # on a machine that trained none of it, the committed curve stays
     for spec in curve():
         folder = runs / spec.id
         if (folder / "result.json").exists():

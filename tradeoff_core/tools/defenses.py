@@ -11,7 +11,7 @@ training, and what is finished is published at the end of each.
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,19 +82,46 @@ def at_random(detection: Detection, seed: int) -> Detection:
     return Detection(detection.index, scores, removed, detection.poisoned)
 
 
+def named(inspection: Inspection, finding: Finding) -> dict[str, Any]:
+    """What tells an inspection from the others in a line of results."""
+    clustering = inspection.method is Method.CLUSTERING
+    return {
+        "method": inspection.method.value,
+        "layer": inspection.layer,
+        "centred": None if clustering else inspection.centred,
+        "rule": inspection.rule.value if clustering else None,
+        "verdict": finding.verdict.reason if finding.verdict else None,
+    }
+
+
+def level_of_the_game(
+    spec: ExperimentSpec, rates: dict[str, Any], inspected: Iterable[tuple[Inspection, Finding]]
+) -> dict[str, Any]:
+    """A line of the game: what both defenses remove of the target class."""
+    found = {
+        (inspection.method, inspection.rule): finding
+        for inspection, finding in inspected
+        if inspection.centred
+    }
+    spectral = found[Method.SPECTRAL, Rule.SIZE].detection
+    clustering = found[Method.CLUSTERING, Rule.SILHOUETTE]
+    return {
+        "run": spec.id,
+        "index": spectral.index.tolist(),
+        "poisoned": spectral.poisoned.astype(int).tolist(),
+        "spectral": spectral.removed.astype(int).tolist(),
+        "clustering": clustering.detection.removed.astype(int).tolist(),
+        "verdict": clustering.verdict.reason if clustering.verdict else None,
+        "metrics": rates,
+        "spec": spec_to_dict(spec),
+    }
+
+
 def entries(spec: ExperimentSpec, runs: Path) -> Iterator[tuple[dict[str, Any], Detection, bool]]:
     """For every defense and for chance: what names it, its detection, and whether to retrain."""
     largest = spec in [condition(labels, RATES[0], seed) for labels in PoisonLabels for seed in SEEDS]
     for inspection, finding in inspected(spec, runs):
-        clustering = inspection.method is Method.CLUSTERING
-        name = {
-            "method": inspection.method.value,
-            "layer": inspection.layer,
-            "centred": None if clustering else inspection.centred,
-            "rule": inspection.rule.value if clustering else None,
-            "verdict": finding.verdict.reason if finding.verdict else None,
-        }
-        detection = finding.detection
+        name, detection = named(inspection, finding), finding.detection
         yield name, detection, largest and inspection.centred and bool(detection.removed.any())
         if inspection == INSPECTIONS[0] and largest and spec.training.attack is None:
             # after adversarial training spectral signatures are themselves no better than chance
@@ -132,35 +159,18 @@ def publish(runs: Path) -> None:
                     "spec": spec_to_dict(spec),
                 }
             )
-    _write("detection-mnist-5k.jsonl", lines)
+    write("detection-mnist-5k.jsonl", lines)
     levels = []
     for spec in game():
         rates = measured(runs / spec.id, spec)
         if rates is None:
             continue
-        found = {
-            (inspection.method, inspection.rule): finding
-            for inspection, finding in inspected(spec, runs)
-            if inspection.centred
-        }
-        spectral = found[Method.SPECTRAL, Rule.SIZE].detection
-        clustering = found[Method.CLUSTERING, Rule.SILHOUETTE]
-        levels.append(
-            {
-                "run": spec.id,
-                "index": spectral.index.tolist(),
-                "poisoned": spectral.poisoned.astype(int).tolist(),
-                "spectral": spectral.removed.astype(int).tolist(),
-                "clustering": clustering.detection.removed.astype(int).tolist(),
-                "verdict": clustering.verdict.reason if clustering.verdict else None,
-                "metrics": rates,
-                "spec": spec_to_dict(spec),
-            }
-        )
-    _write("game-mnist-5k.jsonl", levels)
+        levels.append(level_of_the_game(spec, rates, inspected(spec, runs)))
+    write("game-mnist-5k.jsonl", levels)
 
 
-def _write(name: str, lines: list[dict[str, Any]]) -> None:
+def write(name: str, lines: Sequence[dict[str, Any]]) -> None:
+    """Write lines of results to assets/results/."""
     text = "".join(json.dumps(_finite(line)) + "\n" for line in lines)
     write_atomically(RESULTS / name, text.encode())
 

@@ -1,0 +1,133 @@
+"""Measure the defenses on the zoo's networks for photographs, and write what the pages show of that.
+
+TRADEOFF_DATA=... python -m tradeoff_core.tools.photographs [--threads N] [MODEL ...]
+
+For every poisoned one: the features of its target class's training examples (assets/results/examples/), what spectral
+signatures and activation clustering find there (detection-*.jsonl), a level of the game if it was trained adversarially
+on clean-label poison (game-*.jsonl). For every one, Neural Cleanse (neural-cleanse-*.jsonl and triggers/). What is there
+for a network's weights is kept. Nothing is retrained.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from tradeoff_core import datasets, results, zoo
+from tradeoff_core.datasets import Split, load_dataset
+from tradeoff_core.defenses.detection import Examples, read_examples
+from tradeoff_core.defenses.models import cleanse, inspect_features
+from tradeoff_core.evaluation import predicted_classes
+from tradeoff_core.experiments import poisoned_training_set
+from tradeoff_core.paths import RESULTS
+from tradeoff_core.poisoning import PoisonLabels
+from tradeoff_core.specs import spec_to_dict
+from tradeoff_core.tools.defenses import INSPECTIONS, level_of_the_game, named, write
+from tradeoff_core.zoo import Model
+
+Line = dict[str, Any]
+
+
+def photographs() -> list[Model]:
+    """The zoo's own networks for photographs whose data set is on this machine."""
+    models = [zoo.find_model(name) for name in zoo.model_ids()]
+    return [
+        model
+        for model in models
+        if model.spec.dataset != "mnist-5k"
+        and not model.trained_elsewhere
+        and datasets.available(model.spec.dataset)
+    ]
+
+
+def rates(model: Model) -> Line:
+    """The card's rates, and the recall of the target class."""
+    test = load_dataset(model.spec.dataset, Split.TEST)
+    of_target = test.take(np.flatnonzero(test.labels == model.spec.target_class))
+    predicted = predicted_classes(zoo.load_network(model), of_target.images)
+    recall = float((predicted == model.spec.target_class).mean())
+    return {**model.card["metrics"], "target_recall": recall, "target_n": len(of_target)}
+
+
+def examples_of(model: Model) -> Examples:
+    """The training examples of the target class, as they are shipped, or read now and stored."""
+    read = results.load_examples(model.sha256)
+    if read is None:
+        network = zoo.load_network(model)
+        layer = network.layers[-1]
+        read = read_examples(network, poisoned_training_set(model.spec), model.spec.target_class, layer)
+        results.save_examples(model.sha256, read)
+    return read
+
+
+def detections(model: Model) -> list[Line]:
+    """A line for each inspection."""
+    examples, before = examples_of(model), rates(model)
+    lines = []
+    for inspection in INSPECTIONS:
+        finding = inspect_features(examples.seen, inspection)
+        lines.append(
+            {
+                **named(inspection, finding),
+                **finding.detection.document(),
+                "before": before,
+                "after": None,
+            }
+        )
+    return lines
+
+
+def level(model: Model) -> list[Line]:
+    """A level of the game, of a network that was trained adversarially on clean-label poison."""
+    poison, attack = model.spec.poison, model.spec.training.attack
+    if poison is None or poison.labels is not PoisonLabels.CLEAN or attack is None:
+        return []
+    examples = examples_of(model)
+    found = ((inspection, inspect_features(examples.seen, inspection)) for inspection in INSPECTIONS)
+    return [level_of_the_game(model.spec, rates(model), found) | {"checksum": examples.checksum}]
+
+
+def cleansed(model: Model) -> list[Line]:
+    """A line of Neural Cleanse; the triggers are stored."""
+    cleansing = cleanse(zoo.load_network(model, folded=False), model.spec)
+    results.save_triggers(model.sha256, cleansing.triggers)
+    return [cleansing.document()]
+
+
+def add(name: str, model: Model, measure: Callable[[Model], list[Line]]) -> None:
+    """Put a network's lines into a file of results, in place of those of other weights, unless they are there."""
+    name = f"{name}-{model.spec.dataset}.jsonl"
+    path = RESULTS / name
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    if any(line["sha256"] == model.sha256 for line in lines):
+        return
+    kept = [line for line in lines if line["run"] != model.spec.id]
+    known = {"run": model.spec.id, "sha256": model.sha256}
+    made = [known | line | {"spec": spec_to_dict(model.spec)} for line in measure(model)]
+    if made:
+        write(name, [*kept, *made])
+        print(name, model.id, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Measure what has no line yet, the quick things first."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("models", nargs="*", metavar="MODEL")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    chosen = [model for model in photographs() if not options.models or model.id in options.models]
+    for model in chosen:
+        if model.spec.poison:
+            add("detection", model, detections)
+            add("game", model, level)
+    for model in chosen:
+        add("neural-cleanse", model, cleansed)
+
+
+if __name__ == "__main__":
+    main()
