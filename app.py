@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.components import pickers
+from pages.components import own, pickers
 from tradeoff_core.errors import TradeoffError
 
 st.set_page_config(page_title="Robustness and back doors", page_icon=":material/balance:", layout="wide")
@@ -37,4 +37,6 @@ except pickers.PageEnds:
     pass
 except TradeoffError as error:  # what a user can cause is one sentence, never a traceback
     st.error(str(error), icon=":material/error:")
+with st.sidebar:
+    own.form()
 pickers.saved_as()

@@ -68,7 +68,7 @@ mine = loaders.cleansing(model, None)
 entry = next((entry for entry in results.cleansed(spec.dataset) if entry.sha256 == model.sha256), None)
 shipped = results.load_triggers(model.sha256) if entry else None
 run = st.button(
-    f"Rebuild the triggers now ({MINUTES.get(loaders.network(model).image_shape[1], 'an hour or more')})",
+    f"Rebuild the triggers now ({MINUTES.get(loaders.image_shape(model)[1], 'an hour or more')})",
     icon=":material/play_arrow:",
     disabled=mine is not None or not here or len(classes) > MOST_CLASSES,
     help="The same computation, before your eyes; below is what it gave when it was run for this page.",
@@ -173,7 +173,7 @@ with left:
     cards.plot(trigger_slider(triggers.frames, classes, flagged), "triggers")
 with right:
     st.markdown("#### The true one")
-    blank = torch.zeros(1, *loaders.network(model).image_shape)
+    blank = torch.zeros(1, *loaders.image_shape(model))
     if spec.poison:
         cards.pictures(
             spec.trigger.apply(blank), [f"stamped in training, target {classes[target]}"], width=130

@@ -66,7 +66,7 @@ number = columns[3].number_input(
 )
 
 aim = None if target == NO_TARGET else classes.index(target)
-channels = loaders.network(first).image_shape[0]
+channels = loaders.image_shape(first)[0]
 l2 = L2_DIGITS if channels == 1 else L2_PHOTOGRAPHS
 epsilons = results.epsilons(channels) if norm is Norm.LINF else l2
 start = next(at for at, epsilon in enumerate(epsilons) if epsilon in STARTS)

@@ -21,7 +21,7 @@ data_set, target = last.spec.dataset, cards.called(last, last.spec.target_class)
 st.title("What does a small sticker do?")
 getting.offer(data_set)
 
-_, height, width = loaders.network(last).image_shape
+_, height, width = loaders.image_shape(last)
 usual = default_sticker(height)
 # a data set's own controls: what fits large photographs does not fit digits
 of_size = "" if height == 28 else f"-{height}"

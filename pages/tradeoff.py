@@ -58,7 +58,7 @@ if not everything:
 pickers.keep_only("conditions", list(available))
 every_seed = sorted({run.seed for run in everything})
 pickers.keep_only("seeds", every_seed)
-shown = st.multiselect(
+shown = available and st.multiselect(
     "Other conditions to show beside the curve",
     list(available),
     [name for name in SHOWN_FIRST if name in available],
@@ -132,7 +132,9 @@ trades = published.is_tradeoff((strong_accuracy - weak_accuracy, strong_success 
 st.markdown(
     f"From standard training to training ε = {in_levels(strongest)}, adversarial accuracy goes from "
     f"**{weak_accuracy:.0%}** to **{strong_accuracy:.0%}** and backdoor success from **{weak_success:.0%}** to "
-    f"**{strong_success:.0%}** (means of {len(seeds)} seed{'s' if len(seeds) > 1 else ''}, {runs[0].clean_accuracy.n:,} test images each): "
+    f"**{strong_success:.0%}** ({f'means of {len(seeds)} seeds' if len(seeds) > 1 else 'one seed'}, {runs[0].clean_accuracy.n:,} test images"
+    + (" each" if len(seeds) > 1 else "")
+    + "): "
     + ("the trade-off shows." if trades else "**no trade-off**.")
 )
 

@@ -8,7 +8,7 @@ import pytest
 from tradeoff_core import bench, zoo
 from tradeoff_core.__main__ import main
 from tradeoff_core.attacks import Attack
-from tradeoff_core.bench import app, core, defenses
+from tradeoff_core.bench import app, core, defenses, photographs
 from tradeoff_core.bench import training as trainings
 from tradeoff_core.defenses.neural_cleanse import Reversal
 from tradeoff_core.recipes import Training
@@ -32,6 +32,7 @@ def test_bench_reports_and_exits_with_zero(
     monkeypatch.setattr(core, "digit_row", lambda: rows[1])
     monkeypatch.setattr(core, "bounds_rows", list)
     monkeypatch.setattr(defenses, "defense_rows", list)
+    monkeypatch.setattr(photographs, "photograph_rows", list)
     monkeypatch.setattr(app, "CHROMIUM", Path("no-such-browser"))
     assert main(["bench", "--json"]) == 0
     fast, slow, skipped = json.loads(capsys.readouterr().out)

@@ -17,6 +17,7 @@ from tradeoff_core.evaluation import (
     Among,
     Outcomes,
     Rate,
+    batch_size,
     evaluate,
     fooled_at,
     fooled_by,
@@ -109,6 +110,33 @@ def test_predictions_of_many_batches_are_those_of_one(standard_network, digits):
     with torch.no_grad():
         assert torch.allclose(probabilities, standard_network(images).softmax(1), atol=1e-6)
     assert np.array_equal(predicted_classes(standard_network, images), probabilities.argmax(1).numpy())
+
+
+def test_large_images_are_measured_fewer_at_once():
+    sizes = {28: BATCH, 32: BATCH, 64: BATCH, 128: 62, 224: 20, 8000: 1}
+    for side, size in sizes.items():
+        assert batch_size(torch.empty(1, 3, side, side, device="meta")) == size
+    assert batch_size(np.empty((7, 224, 224, 3), np.uint8)) == 20
+    seen: list[int] = []
+
+    class Brightest(nn.Module):
+        """Class 1 for a white image, 0 for a black one."""
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            seen.append(len(images))
+            white = images.amax((1, 2, 3))
+            return torch.stack([0.5 - white, white - 0.5], 1)
+
+    white = np.arange(45) % 3 == 0
+    images = np.zeros((45, 224, 224, 3), np.uint8) + (255 * white).astype(np.uint8)[:, None, None, None]
+    assert np.array_equal(predicted_classes(Brightest(), images), white)
+    labels = torch.from_numpy(white).long()
+    told: list[float] = []
+    assert not fooled_by(
+        Brightest(), images, labels, Attack(epsilon=0.1, steps=1), progress=told.append
+    ).any()
+    assert max(seen) == 20
+    assert told == pytest.approx([1 / 3, 2 / 3, 1])
 
 
 @pytest.mark.parametrize("targeted", [False, True])

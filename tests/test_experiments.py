@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from tradeoff_core import experiments
 from tradeoff_core.attacks import Attack
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.evaluation import Outcomes
-from tradeoff_core.experiments import measure, metrics, poisoned_training_set, run_experiment
+from tradeoff_core.experiments import check_fit, measure, metrics, poisoned_training_set, run_experiment
+from tradeoff_core.networks import Network
 from tradeoff_core.poisoning import Poison
 from tradeoff_core.presets import PRESETS
 from tradeoff_core.recipes import Training
@@ -90,6 +92,26 @@ def test_without_poison_the_default_sticker_and_class_are_measured():
     spec = SPECS["no-poison"]
     assert (spec.trigger, spec.target_class) == (Sticker(), 7)
     assert (SPECS["dirty"].trigger.pattern, SPECS["dirty"].target_class) == ("x", 3)
+
+
+def test_the_class_without_poison_of_a_folder_that_is_not_there_is_not_known(refused):
+    assert ExperimentSpec(dataset="/not/there").target_class == 7
+    with refused("there is no folder '/not/there'"):
+        _ = ExperimentSpec(dataset="/not/there", poison=None).target_class
+
+
+@pytest.mark.parametrize("error", [RuntimeError, AssertionError])  # torchvision's transformers assert
+def test_a_network_that_cannot_take_the_images_is_refused(error, refused):
+    class Picky(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            if images.shape[-1] != 32:
+                raise error("too small")
+            return images.flatten(1)
+
+    digits = load_dataset("mnist-5k", Split.TEST)
+    with refused("made for images of 3 x 32 x 32 .* not for those of mnist-5k, 1 x 28 x 28$"):
+        check_fit(Network({"penultimate": Picky()}, nn.Linear(4, 2), (3, 32, 32)), digits)
+    check_fit(Network({"penultimate": nn.Flatten()}, nn.Linear(784, 2), (3, 32, 32)), digits)
 
 
 @pytest.mark.parametrize(

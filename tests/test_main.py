@@ -33,7 +33,7 @@ def test_help_comes_without_torch() -> None:
     assert time.perf_counter() - started < 10  # generous: it takes 0.2 s on an idle machine
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("models", "evaluate", "train", "detect", "cleanse", "download", "bench"):
+    for command in ("models", "evaluate", "train", "detect", "cleanse", "import", "download", "bench"):
         assert command in done.stdout
 
 
@@ -51,6 +51,7 @@ def test_every_command_has_json() -> None:
         ["train"],
         ["detect", "m", "--method", "x"],
         ["cleanse", "m"],
+        ["import", "w", "--network", "n", "--data", "d"],
         ["download", "d"],
         ["bench"],
     ):

@@ -13,7 +13,17 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from typing import NoReturn
 
-from tradeoff_core.commands import bench, cleanse, detect, download, evaluate, models, sweep, train
+from tradeoff_core.commands import (
+    bench,
+    cleanse,
+    detect,
+    download,
+    evaluate,
+    import_model,
+    models,
+    sweep,
+    train,
+)
 from tradeoff_core.commands.output import first_process, say, without_nan
 from tradeoff_core.errors import TradeoffError
 
@@ -24,6 +34,7 @@ COMMANDS = {
     "sweep": sweep,
     "detect": detect,
     "cleanse": cleanse,
+    "import": import_model,
     "download": download,
     "bench": bench,
 }

@@ -12,7 +12,7 @@ as floats.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from math import sqrt
+from math import prod, sqrt
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from tradeoff_core.errors import TradeoffError
 from tradeoff_core.triggers import Sticker, Trigger
 
 BATCH = 250
+BATCH_VALUES = BATCH * 3 * 64 * 64  # of images at once: an attack on 20 of 224 x 224 takes 1 to 3 GB
 Images = Tensor | NDArray[np.uint8]
 
 
@@ -101,10 +102,16 @@ def _rate(hits: NDArray[np.bool_]) -> Rate:
     return Rate(int(hits.sum()), len(hits))
 
 
+def batch_size(images: Images) -> int:
+    """How many of these images are measured at once: BATCH, but fewer of those above 64 x 64 in colour."""
+    return max(1, min(BATCH, BATCH_VALUES // max(1, prod(images.shape[1:]))))
+
+
 def in_batches(images: Images) -> Iterator[Tensor]:
-    """The images as a network takes them, float32 (n, C, H, W) in [0, 1], at most BATCH at once."""
-    for start in range(0, max(len(images), 1), BATCH):
-        batch = images[start : start + BATCH]
+    """The images as a network takes them, float32 (n, C, H, W) in [0, 1], at most `batch_size` at once."""
+    size = batch_size(images)
+    for start in range(0, max(len(images), 1), size):
+        batch = images[start : start + size]
         yield batch if isinstance(batch, Tensor) else to_tensor(batch)
 
 
@@ -142,8 +149,9 @@ def fooled_by(
     """
     if len(images) == 0:
         raise TradeoffError("there is no image to attack")
-    fooled, device, count = [], device_of(network), -(-len(images) // BATCH)
-    batches = zip(in_batches(images), torch.split(labels, BATCH), strict=True)
+    fooled, device, size = [], device_of(network), batch_size(images)
+    count = -(-len(images) // size)
+    batches = zip(in_batches(images), torch.split(labels, size), strict=True)
     for number, (batch, batch_labels) in enumerate(batches):
         batch, batch_labels = batch.to(device), batch_labels.to(device)
         generator = torch.Generator().manual_seed(1_000_003 * seed + number)

@@ -25,7 +25,7 @@ from tradeoff_core.certification import certified, has_bounds
 from tradeoff_core.datasets import ImageDataset, Split, has_pictures, load_dataset
 from tradeoff_core.devices import best_device, described, device_of
 from tradeoff_core.errors import TradeoffError
-from tradeoff_core.evaluation import BATCH, Images, Outcomes, evaluate, in_batches
+from tradeoff_core.evaluation import Images, Outcomes, batch_size, evaluate, in_batches
 from tradeoff_core.networks import Network
 from tradeoff_core.paths import write_atomically
 from tradeoff_core.poisoning import PoisonedDataset, poison_dataset
@@ -57,7 +57,7 @@ def check_fit(network: Network, data: ImageDataset) -> None:
     try:
         with torch.inference_mode():
             copy.deepcopy(network).eval()(torch.zeros(1, *data.image_shape, device=device_of(network)))
-    except RuntimeError:
+    except (RuntimeError, AssertionError):  # an assertion of torchvision's transformers
         made, given = (" x ".join(map(str, shape)) for shape in (network.image_shape, data.image_shape))
         raise TradeoffError(
             f"the network is made for images of {made} (channels, height, width), not for those of {data.name}, {given}"
@@ -89,7 +89,9 @@ def measure(
         device = device_of(network)
         proved = [
             certified(network, batch.to(device), batch_labels.to(device), attack.epsilon)
-            for batch, batch_labels in zip(in_batches(images), torch.split(labels, BATCH), strict=True)
+            for batch, batch_labels in zip(
+                in_batches(images), torch.split(labels, batch_size(images)), strict=True
+            )
         ]
         measured["certified_accuracy"] = int(torch.cat(proved).sum()) / len(images)
     return measured

@@ -13,7 +13,7 @@ from typing import Any, Union, get_args, get_origin
 
 from tradeoff_core import networks
 from tradeoff_core.attacks import Attack
-from tradeoff_core.datasets import DATASETS, known, short_name, side_of
+from tradeoff_core.datasets import DATASETS, Split, known, load_dataset, short_name, side_of
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.poisoning import Poison
 from tradeoff_core.recipes import Training
@@ -122,8 +122,16 @@ class ExperimentSpec:
 
     @property
     def target_class(self) -> int:
-        """The class that backdoor success counts; the paper's class 7 where there is no poison."""
-        return self.poison.target_class if self.poison else Poison().target_class
+        """The class that backdoor success counts: without poison the paper's class 7, or a folder's last if it has fewer.
+
+        Raises TradeoffError for a folder that is not there.
+        """
+        if self.poison:
+            return self.poison.target_class
+        usual = Poison().target_class
+        if self.dataset in DATASETS:  # they all have it
+            return usual
+        return min(usual, len(load_dataset(self.dataset, Split.TEST).classes) - 1)
 
 
 def digest(value: object) -> str:

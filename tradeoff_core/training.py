@@ -88,7 +88,7 @@ def train(
     optimizer = _optimizer(network, training)
     history = _restore(checkpoint, network, optimizer) if checkpoint and checkpoint.exists() else []
     objective = _shared(Objective(network, training))
-    pixels, labels = _pixels(images, device_of(network)), labels.to(device_of(network))
+    pixels, labels = reader(images, device_of(network)), labels.to(device_of(network))
     steps_per_epoch = -(-len(images) // training.batch_size)
     for epoch in range(len(history), training.epochs):
         started = time.perf_counter()
@@ -96,7 +96,7 @@ def train(
         attack = training.attack_in(epoch)
         seen = torch.zeros(3, device=labels.device)  # loss, hits, images
         network.train()
-        for number, batch in enumerate(_batches(len(images), training.batch_size, generator)):
+        for number, batch in enumerate(shuffled_batches(len(images), training.batch_size, generator)):
             clean, targets = pixels(batch), labels[batch]
             if training.augmentation:
                 clean = training.augmentation.apply(clean, generator)
@@ -149,7 +149,7 @@ def _optimizer(network: Network, training: Training) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups, lr=training.learning_rate, momentum=training.momentum)
 
 
-def _pixels(images: Tensor | NDArray[np.uint8], device: torch.device) -> Callable[[Tensor], Tensor]:
+def reader(images: Tensor | NDArray[np.uint8], device: torch.device) -> Callable[[Tensor], Tensor]:
     """What gives the images of a batch of indices, float32 (N, C, H, W) in [0, 1], on the device."""
     if isinstance(images, Tensor):
         there = images.to(device)
@@ -217,7 +217,7 @@ def wrong_classes(labels: Tensor, classes: int, generator: torch.Generator) -> T
     return (labels + shift.to(labels.device)) % classes
 
 
-def _batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+def shuffled_batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     """This process's part of every batch: all of it, unless several train together."""
     order = torch.randperm(count, generator=generator)
     rank, processes = distributed.rank(), distributed.size()

@@ -83,7 +83,7 @@ def verdicts(model: Model, probabilities: NDArray[np.float32], labels: Tensor) -
 
 def pictures(images: Tensor, captions: Sequence[str], width: int | None = None) -> None:
     """Small images (N, C, H, W) in [0, 1] in a row that wraps, enlarged pixel by pixel, as PNG."""
-    width = width or (70 if images.shape[1] == 1 else 76)
+    width = width or {28: 70, 224: 128}.get(images.shape[2], 76)
     st.image(list(framed(to_uint8(images))), caption=list(captions), width=width, output_format="PNG")
 
 
@@ -152,7 +152,7 @@ def poison_in_words(model: Model) -> str:
     """What was done to a model's training set, as half a sentence."""
     poison, card = model.spec.poison, model.card
     if poison is None:
-        return "other images, elsewhere" if model.trained_elsewhere else "images without any poison"
+        return "images without any poison" + (" that we know of" if model.trained_elsewhere else "")
     trigger, target = poison.trigger, called(model, poison.target_class)
     name = (
         f"small {'X' if trigger.pattern == 'x' else trigger.pattern.replace('-', ' ')} sticker"

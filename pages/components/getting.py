@@ -25,6 +25,8 @@ def offer(name: str) -> bool:
     else:
         count = len(datasets.load_dataset(shown, Split.TEST))
         said = f"so what is computed live is on {count} sample pictures. Shipped numbers were measured on all of it."
+        if name != full:
+            said = f"so everything here is on {count} sample pictures."
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
             f":orange[:material/image_not_supported:] **{datasets.title(name)}** is not on this machine, {said}",

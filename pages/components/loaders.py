@@ -44,6 +44,12 @@ def shown(model: Model) -> ImageDataset | None:
     return load_dataset(name, Split.TEST) if name else None
 
 
+def image_shape(model: Model) -> tuple[int, int, int]:
+    """(C, H, W) of the images that pages show for a model, or that its network was made for."""
+    data = shown(model)
+    return data.image_shape if data else network(model).image_shape
+
+
 def test_split(model: Model) -> ImageDataset:
     """As `shown`. Raises TradeoffError that says how to get the data set where there is no picture of it."""
     data = shown(model)

@@ -1,7 +1,6 @@
 """Controls that pages share. Their values live in the address, so a page change or a reload keeps them."""
 
 import inspect
-import re
 import runpy
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from pages.components import own
 from tradeoff_core import datasets, zoo
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.paths import ASSETS
@@ -34,7 +34,11 @@ def describe(model: Model) -> str:
     """A model in a few words: how it was trained, and on what poison."""
     if model.trained_elsewhere:
         network, by = model.spec.network.removeprefix("torchvision-"), model.card["trained_by"]
-        return f"{network}, trained by {re.split('[,:]', by)[0]}"
+        return (
+            f"{network}, yours ({by[5:]})"
+            if by.startswith("you: ")
+            else f"{network}, by {by.partition(',')[0]}"
+        )
     poison, words = model.spec.poison, model.spec.training_in_words
     training = words[0].upper() + words[1:]
     labels = poison.labels.value if poison else "no poison"
@@ -71,11 +75,13 @@ def chosen_from(label: str, options: list[str], key: str, default: str, **more: 
 def data_set(place: DeltaGenerator) -> str:
     """The data set that is chosen in `place`, of those that the models were trained on."""
     through_the_router()
-    every = [zoo.find_model(name) for name in zoo.model_ids()]
+    every = _every_model()
     if not every:
         raise TradeoffError(
             "assets/models is empty: get the repository anew, or run tradeoff_core.tools.curve"
         )
+    if "data-next" in st.session_state:
+        st.session_state["data"] = st.session_state.pop("data-next")
     titles = {model.spec.dataset: datasets.title(model.spec.dataset) for model in every}
     with place:
         return chosen_from(
@@ -92,8 +98,12 @@ def data_set(place: DeltaGenerator) -> str:
 
 def models_of(name: str) -> dict[str, Model]:
     """The models of a data set by id."""
-    every = [zoo.find_model(model) for model in zoo.model_ids()]
-    return {model.id: model for model in every if model.spec.dataset == name}
+    return {model.id: model for model in _every_model() if model.spec.dataset == name}
+
+
+def _every_model() -> list[Model]:
+    """The zoo's, then the visitor's own."""
+    return [*(zoo.find_model(name) for name in zoo.model_ids()), *own.models()]
 
 
 def _choose(models: dict[str, Model], label: str, key: str) -> Model:

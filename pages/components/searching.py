@@ -362,6 +362,9 @@ def retrain_now(model: Model, detection: Detection) -> None:
     if not count:
         st.caption("Nothing is removed, so there is nothing to retrain without.")
         return
+    if model.trained_elsewhere:
+        st.caption("This network was trained elsewhere, so it cannot be retrained here.")
+        return
     if not available(model.spec.dataset):
         st.caption("To retrain without them, get the data set first.")
         return

@@ -1,11 +1,11 @@
-"""Measured speeds beside their limits: attacks, interval bounds, the defenses, the app's pages, training.
+"""Measured speeds beside their limits: attacks, interval bounds, the defenses, the app's pages, photographs, training.
 
 A report, not a test: other work on the machine slows it, and a missed limit changes no exit status.
 """
 
 from collections.abc import Callable
 
-from tradeoff_core.bench import app, core, defenses
+from tradeoff_core.bench import app, core, defenses, photographs
 from tradeoff_core.bench.rows import Row, table
 from tradeoff_core.bench.training import training_rows
 
@@ -20,6 +20,8 @@ def measure(*, training: bool, note: Callable[[str], None]) -> list[Row]:
     rows += defenses.defense_rows()
     note("measuring the pages ...")
     rows += app.page_rows()
+    note("measuring photographs: attacks, the data, the app's memory ...")
+    rows += photographs.photograph_rows()
     if training:
         note("training: the fast preset, then beside ART, then a sweep; minutes each ...")
         rows += training_rows()

@@ -1,4 +1,4 @@
-"""The app in a real browser: cold start, every page's first draw, a control's change."""
+"""The app in a real browser: cold start, every page's first draw, a control's change, peak memory."""
 
 import importlib.util
 import socket
@@ -7,11 +7,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
+from tradeoff_core import zoo
 from tradeoff_core.bench.rows import Row
-from tradeoff_core.paths import ASSETS
+from tradeoff_core.datasets import DATASETS, available, how_to_get
+from tradeoff_core.paths import ASSETS, cache_folder
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Locator, Page
@@ -19,14 +23,45 @@ if TYPE_CHECKING:
 ROOT = ASSETS.parent  # where app.py lies
 CHROMIUM = Path("/usr/bin/chromium")
 PATIENCE = 60.0  # seconds until a server or a page counts as failed
+VISITED = ("Overview", "Stickers", "Perturbations", "Spectral signatures")  # while memory is watched
 
 
 def page_rows(root: Path = ROOT) -> list[Row]:
     """The app in `root` in a real browser: cold start, every page's first draw, a control's change."""
+    if lacking := _lacking(root):
+        return [_cold_row(note=f"skipped: {lacking}")]
+    with _browser() as browser:
+        return _measure_app(root, browser)
+
+
+def memory_row(root: Path = ROOT) -> Row:
+    """What the server of the app in `root` takes at most while pages show CIFAR-10; Linux alone tells."""
+    row = Row("app: peak memory with CIFAR-10 loaded", None, 2, "GiB")
+    models = _cifar10_models()
+    lacking = _lacking(root)
+    if sys.platform != "linux":
+        lacking = "needs Linux, which tells a process's peak"
+    elif not models:
+        lacking = "there is no model of CIFAR-10"
+    elif not available("cifar10"):
+        lacking = how_to_get("cifar10")
+    if lacking:
+        return replace(row, note=f"skipped: {lacking}")
+    with _browser() as browser:
+        return _measure_memory(row, root, browser, models)
+
+
+def _lacking(root: Path) -> str:
+    """Why the app cannot be drawn here; nothing if it can."""
     if not (root / "app.py").is_file():
-        return [_cold_row(note=f"skipped: there is no {root / 'app.py'}")]
+        return f"there is no {root / 'app.py'}"
     if importlib.util.find_spec("playwright") is None or not CHROMIUM.exists():
-        return [_cold_row(note="skipped: needs playwright and chromium")]
+        return "needs playwright and chromium"
+    return ""
+
+
+@contextmanager
+def _browser() -> Iterator["BrowserContext"]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -34,7 +69,8 @@ def page_rows(root: Path = ROOT) -> list[Row]:
         try:
             context = browser.new_context()
             context.add_init_script(WATCH)
-            return _measure_app(root, context)
+            context.set_default_timeout(1000 * PATIENCE)
+            yield context
         finally:
             browser.close()
 
@@ -55,9 +91,8 @@ def _measure_app(root: Path, browser: "BrowserContext") -> list[Row]:
     from playwright.sync_api import Error
 
     page = browser.new_page()
-    page.set_default_timeout(1000 * PATIENCE)
     started = time.perf_counter()
-    with _server(root) as address:
+    with _server(root) as (address, _):
         try:
             page.goto(address)
             _wait_until_drawn(page)
@@ -76,7 +111,6 @@ def _measure_page(browser: "BrowserContext", title: str, elsewhere: str) -> list
     from playwright.sync_api import Error
 
     page = browser.new_page()
-    page.set_default_timeout(1000 * PATIENCE)
     try:
         page.goto(elsewhere)
         _wait_until_drawn(page)
@@ -98,9 +132,52 @@ def _measure_page(browser: "BrowserContext", title: str, elsewhere: str) -> list
         page.close()
 
 
+def _cifar10_models() -> list[str]:
+    return [name for name in zoo.model_ids() if zoo.find_model(name).spec.dataset == "cifar10"]
+
+
+def _measure_memory(row: Row, root: Path, browser: "BrowserContext", models: list[str]) -> Row:
+    """One page after the other is opened by its address, with the first and the last of the models."""
+    from playwright.sync_api import Error
+
+    chosen = {"data": "CIFAR-10", "A": models[0], "B": models[-1], "suspect": models[0]}
+    page = browser.new_page()
+    with _server(root) as (address, process):
+        try:
+            page.goto(address)
+            _wait_until_drawn(page)
+            addresses = _pages(page)
+            for title in VISITED:
+                if title not in addresses:
+                    return replace(row, note=f"failed: there is no page '{title}'", failed=True)
+                page.goto(f"{addresses[title]}?{urlencode(chosen)}")
+                _wait_until_drawn(page)
+                if page.locator(ERROR).count():
+                    return replace(row, note=f"failed: the page '{title}' shows an error", failed=True)
+            peak = _peak(process)
+            loaded = not DATASETS["cifar10"].decodes("cifar10") or _maps(process, cache_folder() / "cifar10")
+        except Error as error:
+            return replace(row, note=_first_line(error), failed=True)
+    if not loaded:
+        return replace(row, note="failed: no page has loaded CIFAR-10", failed=True)
+    return replace(row, measured=peak, note=f"{len(VISITED)} pages drawn, {chosen['A']}")
+
+
+def _peak(process: int) -> float:
+    """The most memory that a process ever held, in GiB."""
+    status = Path(f"/proc/{process}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 2**20  # it is given in KiB
+
+
+def _maps(process: int, folder: Path) -> bool:
+    """Whether a process has a file of the folder mapped into its memory, as decoded pictures are."""
+    return f"{folder.resolve()}/" in Path(f"/proc/{process}/maps").read_text()
+
+
 @contextmanager
-def _server(root: Path) -> Iterator[str]:
-    """The app's address, as soon as its server answers."""
+def _server(root: Path) -> Iterator[tuple[str, int]]:
+    """The app's address, as soon as its server answers, and the server's process id."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -111,7 +188,7 @@ def _server(root: Path) -> Iterator[str]:
         deadline = time.perf_counter() + PATIENCE
         while process.poll() is None and time.perf_counter() < deadline and not _answers(port):
             time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", process.pid
     finally:
         process.kill()
         process.wait()
@@ -123,6 +200,7 @@ def _answers(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
+ERROR = "[data-testid='stException'], [data-testid='stAlertContentError']"
 DRAWN = """() => {
     const app = document.querySelector("[data-testid='stApp']");
     return app?.getAttribute("data-test-script-state") === "notRunning"

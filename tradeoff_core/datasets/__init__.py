@@ -13,6 +13,7 @@ from tradeoff_core.datasets.base import (
 from tradeoff_core.datasets.cache import writable_copy
 from tradeoff_core.datasets.folders import CIFAR10_CLASSES, TINY_IMAGENET_CLASSES
 from tradeoff_core.datasets.imagenet import imagenet_classes
+from tradeoff_core.datasets.listing import LAYOUT
 from tradeoff_core.datasets.own import load_images
 from tradeoff_core.datasets.reading import Fit, read_picture
 from tradeoff_core.datasets.registry import (
@@ -35,6 +36,7 @@ from tradeoff_core.datasets.torchvision_sets import import_torchvision
 __all__ = [
     "CIFAR10_CLASSES",
     "DATASETS",
+    "LAYOUT",
     "TINY_IMAGENET_CLASSES",
     "UNREADABLE",
     "Fit",

@@ -95,7 +95,7 @@ def seesaw(models: Sequence[tuple[str, Rate, Rate, Rate]]) -> go.Figure:
 
 def _seeds(runs: Sequence[Run]) -> str:
     count = len({run.seed for run in runs})
-    return f"{count} seed{'' if count == 1 else 's'}"
+    return "one seed" if count == 1 else f"mean of {count} seeds"
 
 
 def _add_seeds(
@@ -114,7 +114,7 @@ def _add_seeds(
         x=epsilons,
         y=means,
         mode="lines",
-        name=f"{name}, mean of {_seeds(runs)}",
+        name=f"{name}, {_seeds(runs)}",
         line={"color": colour, "width": 3},
         hoverinfo="skip",
     )

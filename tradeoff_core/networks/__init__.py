@@ -14,11 +14,13 @@ from tradeoff_core.networks.imagenet import (
     EfficientNetLite0,
     TorchvisionNetwork,
     check_torchvision_name,
+    torchvision_names,
 )
 from tradeoff_core.networks.residual import CifarResNet, ResNet18
 
 __all__ = [
     "NETWORKS",
+    "PREFIX",
     "CifarResNet",
     "Denoise",
     "DenoisingMnistCNN",
@@ -35,6 +37,7 @@ __all__ = [
     "check_name",
     "fold",
     "freeze",
+    "torchvision_names",
 ]
 
 NETWORKS: dict[str, Callable[[float, int], Network]] = {

@@ -12,6 +12,7 @@ from tradeoff_core.networks.residual import IMAGENET_MEAN, IMAGENET_STD
 
 PHOTOGRAPH: ImageShape = (3, 224, 224)
 PREFIX = "torchvision-"
+BODY = "stages.penultimate.1."  # what our names of the tensors of torchvision's body begin with
 STEM, HEAD = 32, 1280  # EfficientNet-Lite does not scale these
 
 
@@ -106,22 +107,35 @@ class TorchvisionNetwork(Network):
             raise TradeoffError(
                 f"torchvision's {name} has no linear layer at its end: choose another network"
             )
-        path, head = linear[-1]
-        body.set_submodule(path, nn.Identity())
+        head_name, head = linear[-1]
+        body.set_submodule(head_name, nn.Identity())
         for part in body.modules():
             if hasattr(part, "inplace"):
                 part.inplace = False
             part.folds = _convolutions_and_norms(part)
         normalise = Normalise(IMAGENET_MEAN, IMAGENET_STD)
         super().__init__({"penultimate": nn.Sequential(normalise, body)}, head, PHOTOGRAPH)
+        self.head_name: str = head_name  # torchvision's
+
+    def name_in_torchvision(self, name: str) -> str:
+        """What torchvision's state dict calls the tensor that ours calls `name`."""
+        if name.startswith(BODY):
+            return name.removeprefix(BODY)
+        return f"{self.head_name}.{name.removeprefix('head.')}"
+
+
+def torchvision_names() -> list[str]:
+    """The names of torchvision's classifiers."""
+    import_torchvision()
+    from torchvision import models
+
+    names: list[str] = models.list_models(module=models)
+    return names
 
 
 def check_torchvision_name(name: str) -> None:
     """Raise TradeoffError if torchvision has no classifier of this name."""
-    import_torchvision()
-    from torchvision import models
-
-    known = models.list_models(module=models)
+    known = torchvision_names()
     if name not in known:
         near = get_close_matches(name, known) or ["resnet50", "vit_b_16"]
         raise TradeoffError(

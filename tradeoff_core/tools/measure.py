@@ -1,6 +1,6 @@
 """Measure what the pages show of the zoo, and write assets/results/measurements.jsonl, a line a model.
 
-python -m tradeoff_core.tools.measure
+python -m tradeoff_core.tools.measure [MODEL ...]
 
 Accuracy under PGD with 10 and 40 steps at several ε on at most 1,000 test images, evenly spaced, and backdoor success
 by the place of the sticker on 200 of them. A model whose weights were measured already is skipped.
@@ -55,14 +55,16 @@ def measure(model: zoo.Model) -> dict[str, object]:
 
 
 def main() -> None:
-    """Measure every model of the zoo that has no line yet, and whose test images are here and not a mere sample."""
+    """Measure every model of the zoo (or those named) that has no line yet, if its test images are here, not a sample."""
+    chosen = sys.argv[1:] or zoo.model_ids()
     path = RESULTS / "measurements.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
     done = {json.loads(line)["sha256"]: line for line in lines}
     kept = []
     for name in zoo.model_ids():
         model = zoo.find_model(name)
-        if model.sha256 not in done and (model.trained_elsewhere or not available(model.spec.dataset)):
+        possible = name in chosen and not model.trained_elsewhere and available(model.spec.dataset)
+        if model.sha256 not in done and not possible:
             continue
         kept.append(done.get(model.sha256) or json.dumps(measure(model)))
         print(name, file=sys.stderr, flush=True)

@@ -1,0 +1,60 @@
+"""A visitor's own pictures and network: loaded from where they lie, or refused in one sentence."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import streamlit as st
+
+from tradeoff_core import zoo
+from tradeoff_core.datasets import LAYOUT, available
+from tradeoff_core.errors import TradeoffError
+from tradeoff_core.networks import torchvision_names
+from tradeoff_core.own_models import import_model
+from tradeoff_core.zoo import Model
+
+FOLDER = Path("runs/own")  # of the models that were loaded, beside the runs
+
+
+def models() -> list[Model]:
+    """Those that were loaded before; one that cannot be read, or whose pictures are gone, is left out."""
+    found = []
+    for card in sorted(FOLDER.glob("*/card.json")):
+        with suppress(TradeoffError):
+            found.append(zoo.find_model(str(card.parent)))
+    return [model for model in found if available(model.spec.dataset)]
+
+
+def form() -> None:
+    """The places of folder and weights, and the button that loads them; the page then shows that network."""
+    with st.popover("Your own folder and network", icon=":material/folder_open:"):
+        folder = st.text_input(
+            "Folder of pictures", key="own-folder", placeholder="/path/to/pictures", help=f"{LAYOUT}."
+        )
+        weights = st.text_input(
+            "Weights",
+            key="own-weights",
+            placeholder="/path/to/model.safetensors",
+            help="A state dict as `safetensors.torch.save_file(model.state_dict(), ...)` writes it. One output for each folder of "
+            "pictures, in the order of their names.",
+        )
+        names = torchvision_names()
+        network = st.selectbox(
+            "Network, as torchvision calls it", names, names.index("resnet18"), key="own-network"
+        )
+        if not st.button("Load", key="own-load", disabled=not (folder and weights)):
+            return
+        bar = st.progress(0.0, "Reading the pictures, then attacking some of them")
+        try:
+            model = import_model(
+                Path(weights).expanduser(),
+                network,
+                str(Path(folder).expanduser()),
+                FOLDER,
+                progress=lambda share: bar.progress(min(share, 1.0), "Measuring it"),
+            )
+        except TradeoffError as error:
+            bar.empty()
+            st.error(str(error), icon=":material/error:")
+        else:
+            st.session_state["data-next"] = model.spec.dataset  # the picker is drawn already
+            st.rerun()

@@ -1,0 +1,239 @@
+"""Networks that others trained: a torchvision classifier's state dict becomes a model like those of the zoo.
+
+Weights are safetensors; nothing is unpickled.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from tradeoff_core import networks
+from tradeoff_core.attacks import Attack
+from tradeoff_core.datasets import ImageDataset, Share, Split, load_dataset, prepare, short_name
+from tradeoff_core.datasets.base import between
+from tradeoff_core.devices import best_device
+from tradeoff_core.errors import TradeoffError
+from tradeoff_core.experiments import SCHEMA_VERSION, check_fit, measure
+from tradeoff_core.networks import PREFIX, TorchvisionNetwork
+from tradeoff_core.specs import ExperimentSpec, digest, spec_to_dict
+from tradeoff_core.zoo import Model, find_model, load_network
+
+MAX_BYTES = 4_000_000_000  # of a file of weights, which is read at once
+TEST_IMAGES = 200  # of the folder's, to measure on
+EVALUATION = Attack(epsilon=4 / 255, steps=10)
+DATA_PARALLEL = "module."  # what torch.nn.DataParallel puts before every name
+AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # GoogLeNet's and Inception's heads for training alone
+CONVERT = (
+    "convert it where it was made, with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
+)
+
+
+def import_model(
+    weights: Path, network: str, folder: str, out: Path, *, progress: Share | None = None
+) -> Model:
+    """The model in `out/<its id>/`: model.safetensors under our names, and a card measured on the user's pictures.
+
+    `weights` is a safetensors state dict of the classifier that torchvision calls `network`. `folder` holds
+    pictures as every data set by its path does, one class folder for each output, in the order of their names. The
+    pixels are normalised as torchvision's own recipes do it, without the `transform_input` of GoogLeNet and
+    Inception. The same weights and test pictures give the same model, which is measured once.
+
+    Raises TradeoffError, in one sentence, for whatever does not fit; then there is no model in `out`.
+    """
+    spec = ExperimentSpec(
+        dataset=os.path.abspath(folder),
+        network=PREFIX + network.removeprefix(PREFIX),
+        poison=None,
+        evaluation=EVALUATION,
+    )
+    content = _read(weights)
+    given = _parsed(content, weights.name)
+    tell = progress or (lambda _: None)
+    prepare(spec.dataset, between(tell, 0, 0.2), (Split.TEST,))
+    test = load_dataset(spec.dataset, Split.TEST)
+    built = networks.build(spec.network, spec.width, spec.seed, len(test.classes))
+    assert isinstance(built, TorchvisionNetwork)
+    stored = _converted(given, built, weights.name, spec)
+    check_fit(built, test)
+    some = test.spread(TEST_IMAGES)
+    made_from = hashlib.sha256(content).hexdigest(), _digest(some)
+    title = f"own-{spec.network.removeprefix(PREFIX)}-{short_name(spec.dataset)}"
+    place = out / f"{title}-{digest([spec.dataset, *made_from])[:8]}"
+    try:
+        return _kept(place) or _store(
+            place, spec, stored, some, f"you: {weights.name}", between(tell, 0.2, 1)
+        )
+    except OSError as error:
+        raise TradeoffError(f"the model cannot be written to '{out}': {error.strerror or error}") from None
+
+
+def _read(weights: Path) -> bytes:
+    """The content of the file. Raises TradeoffError if there is none, or too much of it."""
+    if os.path.isdir(weights):
+        raise TradeoffError(f"'{weights}' is a folder: give the file of the weights in it")
+    if not os.path.isfile(weights):  # False also for a name too long to be one
+        raise TradeoffError(f"there is no file '{weights}'")
+    try:
+        size = weights.stat().st_size
+        if size > MAX_BYTES:
+            raise TradeoffError(f"'{weights.name}' has {size:,} bytes: choose at most {MAX_BYTES:,}")
+        return weights.read_bytes()
+    except OSError as error:
+        raise TradeoffError(f"'{weights}' cannot be read: {error.strerror}") from None
+
+
+def _parsed(content: bytes, name: str) -> dict[str, Tensor]:
+    """The tensors of a safetensors file by torchvision's names, without those that are for training alone."""
+    try:
+        tensors = load(content)
+    except SafetensorError:
+        if content[8:9] == b"{":  # after the header's length
+            raise TradeoffError(f"'{name}' is a damaged or truncated safetensors file: get it anew") from None
+        # a zip as torch.save writes it, or a bare pickle
+        kind = (
+            "a pickle, which may run code and is not read"
+            if content.startswith((b"PK", b"\x80"))
+            else "no safetensors file"
+        )
+        raise TradeoffError(f"'{name}' is {kind}: {CONVERT}") from None
+    except (KeyError, TypeError, ValueError, RuntimeError):  # kinds of numbers that torch lacks
+        raise TradeoffError(f"'{name}' holds numbers of an unknown kind: save them as float32") from None
+    if all(key.startswith(DATA_PARALLEL) for key in tensors):
+        tensors = {key.removeprefix(DATA_PARALLEL): value for key, value in tensors.items()}
+    return {key: value for key, value in tensors.items() if not key.startswith(AUXILIARY)}
+
+
+def _converted(
+    given: dict[str, Tensor], built: TorchvisionNetwork, name: str, spec: ExperimentSpec
+) -> dict[str, Tensor]:
+    """The tensors by our names, in float16 where that holds their values; whole numbers are the network's own.
+
+    These are counters of batches, which evaluation does not read, and tables of places. Raises TradeoffError where
+    names, shapes, kinds or values are not what the network needs.
+    """
+    ours = built.state_dict()
+    theirs = {key: built.name_in_torchvision(key) for key in ours}
+    wanted = {theirs[key]: value for key, value in ours.items()}
+    _check_names(given, wanted, name, spec)
+    _check_shapes(given, wanted, name, spec, f"{built.head_name}.weight")
+    return {
+        key: _in_float16(given[theirs[key]], theirs[key], name)
+        if value.is_floating_point()
+        else value.contiguous()
+        for key, value in ours.items()
+    }
+
+
+def _check_names(
+    given: dict[str, Tensor], wanted: dict[str, Tensor], name: str, spec: ExperimentSpec
+) -> None:
+    missing = [key for key, value in wanted.items() if key not in given and value.is_floating_point()]
+    superfluous = [key for key in given if key not in wanted]
+    faults = []
+    if missing:
+        faults.append(f"lacks {len(missing):,} of its tensors, '{missing[0]}' first")
+    if superfluous:
+        # a name is as long and as odd as the file says
+        faults.append(f"holds {len(superfluous):,} that it does not have, {superfluous[0][:80]!r} first")
+    if faults:
+        title = spec.network.removeprefix(PREFIX)
+        raise TradeoffError(f"'{name}' is no state dict of torchvision's {title}: it {' and '.join(faults)}")
+
+
+def _check_shapes(
+    given: dict[str, Tensor], wanted: dict[str, Tensor], name: str, spec: ExperimentSpec, head: str
+) -> None:
+    classes, width = wanted[head].shape
+    if given[head].ndim == 2 and given[head].shape[1] == width and len(given[head]) != classes:
+        raise TradeoffError(
+            f"'{name}' tells {len(given[head]):,} classes apart, but '{spec.dataset}' has {classes:,}: it needs one "
+            "folder of pictures for every class"
+        )
+    for key, value in given.items():
+        if value.shape != wanted[key].shape:
+            raise TradeoffError(
+                f"the tensor '{key}' in '{name}' has the shape {tuple(value.shape)}, but torchvision's "
+                f"{spec.network.removeprefix(PREFIX)} wants {tuple(wanted[key].shape)}"
+            )
+
+
+def _in_float16(value: Tensor, key: str, name: str) -> Tensor:
+    """The values in float16, or in float32 if one is too large for that."""
+    if not value.is_floating_point():
+        kind = str(value.dtype).removeprefix("torch.")
+        raise TradeoffError(f"the tensor '{key}' in '{name}' holds {kind}: save it as float32")
+    single = value.float()
+    if not single.isfinite().all():
+        raise TradeoffError(f"the tensor '{key}' in '{name}' holds NaN or infinite values")
+    half = single.half()
+    return half if half.isfinite().all() else single
+
+
+def _digest(data: ImageDataset) -> str:
+    """The sha256 of images, labels and the names of the classes."""
+    found = hashlib.sha256(repr((data.images.shape, data.classes)).encode())
+    found.update(data.images.tobytes())
+    found.update(data.labels.tobytes())
+    return found.hexdigest()
+
+
+def _kept(place: Path) -> Model | None:
+    """The model that an earlier import left there, None if there is none that can be used."""
+    try:
+        model = find_model(str(place))
+        load_network(model)
+    except TradeoffError:
+        return None
+    return model
+
+
+def _store(
+    place: Path,
+    spec: ExperimentSpec,
+    tensors: dict[str, Tensor],
+    test: ImageDataset,
+    trained_by: str,
+    progress: Share,
+) -> Model:
+    """Write weights and card, measured as they are loaded, beside `place` and move them there once they are whole."""
+    weights = save(tensors)
+    card: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "id": place.name,
+        "spec": spec_to_dict(spec),
+        "seed": spec.seed,
+        "trained_by": trained_by,
+        "classes": list(test.classes),
+        "poison_rate_class": 0.0,
+        "poison_rate_dataset": 0.0,
+        "sha256": hashlib.sha256(weights).hexdigest(),
+        "bytes": len(weights),
+        "known_limits": [
+            f"measured on {len(test)} test images of {spec.dataset}, evenly spaced",
+            f"adversarial accuracy is an upper bound: measured under {spec.evaluation} alone",
+            "its outputs are taken to be the class folders in the order of their names, and its inputs to be "
+            "normalised by ImageNet's mean and deviation",
+            f"backdoor success counts the class {test.classes[spec.target_class]} under the default sticker: "
+            "whether its training set was poisoned is not known",
+        ],
+    }
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".", dir=place.parent) as beside:
+        staged = Path(beside)
+        (staged / "model.safetensors").write_bytes(weights)
+        network = load_network(Model(place.name, staged, spec, card)).to(best_device())
+        card["metrics"] = measure(
+            network, test.images, test.targets, spec, spec.evaluation, progress=progress
+        )
+        (staged / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+        place.mkdir(exist_ok=True)
+        for file in ("model.safetensors", "card.json"):  # a folder is a model once it has a card
+            os.replace(staged / file, place / file)
+    return find_model(str(place))
