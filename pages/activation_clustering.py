@@ -49,7 +49,7 @@ rule = columns[4].selectbox(
 def inspect(model: Model, label: int, inspection: Inspection) -> None:
     """The scatter, the verdict and the images."""
     left, right = st.columns(2)
-    truth = left.toggle("Reveal the truth", key="truth", bind="query-params", help=searching.TRUTH_HELP)
+    truth = searching.truth(model, left)
     three = inspection.dimensions > 2 and right.toggle(
         "In three dimensions", key="three", bind="query-params", help="To turn and look at; select in two."
     )

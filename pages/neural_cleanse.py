@@ -63,7 +63,7 @@ st.markdown(
     "of every class: what is the smallest change that sends any image there? A class with a back door needs far less."
 )
 
-here = getting.offer(spec.dataset)
+here = getting.offer(spec.dataset, samples=False)
 mine = loaders.cleansing(model, None)
 entry = next((entry for entry in results.cleansed(spec.dataset) if entry.sha256 == model.sha256), None)
 shipped = results.load_triggers(model.sha256) if entry else None
@@ -114,6 +114,8 @@ suspect, flagged = numbers["suspect"], numbers["flagged_classes"]
 
 def verdict() -> str:
     """Whether the suspect is the class with the back door."""
+    if model.trained_elsewhere:
+        return "Whether it has a back door, we do not know."
     if not spec.poison:
         return "This network has no back door: a false alarm." if flagged else "Rightly: it has no back door."
     if suspect != target:
@@ -179,7 +181,11 @@ with right:
             spec.trigger.apply(blank), [f"stamped in training, target {classes[target]}"], width=130
         )
     else:
-        st.caption("There is none: this network learned without poison.")
+        st.caption(
+            "We know of none."
+            if model.trained_elsewhere
+            else "There is none: this network learned without poison."
+        )
     shown = loaders.shown(model)
     if shown:
         images, _ = shown.take(np.flatnonzero(shown.labels != suspect)[:1]).tensors()

@@ -164,16 +164,20 @@ if (
     curves = [entry.accuracies[steps] for entry in shipped if entry]
 elif pictured:
     st.subheader("Accuracy as the attacker gets stronger")
-    choices = [
-        count for count in (10, 20, 50, 100, 200, 500, 1000) if count <= len(loaders.test_split(first))
-    ]
-    count = st.select_slider(
-        "Test images to attack",
-        choices,
-        min(choices[-1], 100 if channels == 1 else 20),
-        key="count" if channels == 1 else f"count-{first.spec.dataset}",
-        bind="query-params",
-        help="The shipped curve covers 10 and 40 steps in l∞; anything else is measured on this many images.",
+    most = min(loaders.LIVE, len(loaders.test_split(first)))
+    choices = [*(count for count in (10, 20, 50, 100, 200, 500) if count < most), most]
+    usual = min(most, 100 if channels == 1 else 20)
+    count = (
+        st.select_slider(
+            "Test images to attack",
+            choices,
+            usual,
+            key="count" if channels == 1 else f"count-{first.spec.dataset}",
+            bind="query-params",
+            help="The shipped curve covers 10 and 40 steps in l∞; anything else is measured on this many images.",
+        )
+        if len(choices) > 1
+        else most
     )
     settings = (*(model.sha256 for _, model in models), count, attack, aim)
     if st.session_state.get("attacked") == settings or st.button(

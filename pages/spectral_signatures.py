@@ -55,7 +55,7 @@ def inspect(model: Model, label: int, layer: str, centred: bool) -> None:
         help="It starts at the true share of poison, as in the paper (at 10% where there is none); a defender has to "
         "guess it.",
     )
-    truth = right.toggle("Reveal the truth", key="truth", bind="query-params", help=searching.TRUTH_HELP)
+    truth = searching.truth(model, right)
     # the true share itself where the slider stands on it: it is no whole percent
     exact = share if share and round(100 * share) == rate else rate / 100
     detection = loaders.finding(model, label, Inspection(Method.SPECTRAL, layer, exact, centred)).detection

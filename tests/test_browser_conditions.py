@@ -184,7 +184,7 @@ def test_the_seeds_and_the_published_markers_can_be_switched_off_and_stay_so(bro
     }
 
     def as_chosen():
-        expect(page.get_by_text("(means of 1 seed,")).to_contain_text(
+        expect(page.get_by_text("(one seed,")).to_contain_text(
             f"backdoor success from {success[0.0]:.0%} to {success[max(success)]:.0%}"
         )
         expect(legend(page, "plane").get_by_text("published at its own ε", exact=True)).to_have_count(0)

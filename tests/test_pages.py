@@ -275,7 +275,7 @@ def test_the_seeds_that_are_chosen_are_the_ones_that_count():
     app.pills(key="seeds").set_value([1]).run()
     assert not app.exception
     (run,) = (run for run in results.curve("mnist-5k") if (run.seed, run.epsilon) == (1, 0.3))
-    assert f"to **{run.backdoor_success_rate.value:.0%}** (means of 1 seed" in everything_said(app)
+    assert f"to **{run.backdoor_success_rate.value:.0%}** (one seed" in everything_said(app)
     app.pills(key="seeds").set_value([]).run()
     assert not app.exception
     assert [warning.value for warning in app.warning] == ["Choose at least one seed."]

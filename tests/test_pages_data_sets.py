@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import streamlit as st
 from PIL import Image
+from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 from test_pages import PAGES, everything_said, opened
 
-from pages.components import pickers
+from pages.components import own, pickers
 from tradeoff_core import datasets, results, zoo
 from tradeoff_core.datasets import CIFAR10_CLASSES, TINY_IMAGENET_CLASSES, load_dataset
 from tradeoff_core.errors import TradeoffError
@@ -127,3 +128,49 @@ def test_a_path_that_is_no_archive_is_one_sentence(data, tmp_path):  # noqa: ARG
     next(button for button in app.button if button.label == "Unpack").click().run()
     assert "there is no archive" in app.error[0].value
     assert not app.exception
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch) -> tuple[Path, Path]:
+    """A folder of pictures of three classes, and the weights of a torchvision network for as many."""
+    monkeypatch.setenv("TRADEOFF_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(own, "FOLDER", tmp_path / "own")
+    generator = np.random.default_rng(0)
+    for part, count in (("train", 12), ("test", 3)):
+        for name in ("cat", "dog", "fox"):
+            (tmp_path / "pictures" / part / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "pictures" / part / name / f"{number}.png")
+    datasets.import_torchvision()
+    from torchvision.models import resnet18
+
+    save_file(resnet18(num_classes=3).state_dict(), tmp_path / "mine.safetensors")
+    return tmp_path / "pictures", tmp_path / "mine.safetensors"
+
+
+def loaded(app: AppTest, folder: Path, weights: Path) -> AppTest:
+    app.text_input(key="own-folder").set_value(str(folder))
+    app.text_input(key="own-weights").set_value(str(weights)).run()
+    return app.button(key="own-load").click().run()
+
+
+def test_ones_own_folder_and_network_are_refused_in_one_sentence_or_shown_on_every_page(mine):
+    folder, weights = mine
+    app = opened("overview")
+    app = loaded(app, folder / "nowhere", weights)
+    assert "there is no folder" in app.error[0].value
+    (folder.parent / "text.safetensors").write_text("no weights")
+    app = loaded(app, folder, folder.parent / "text.safetensors")
+    assert "'text.safetensors' is no safetensors file" in app.error[0].value
+    assert app.sidebar.selectbox(key="data").value == "mnist-5k"  # nothing is lost
+    app = loaded(app, folder, weights)
+    assert not app.exception
+    assert not app.error
+    assert app.sidebar.selectbox(key="data").value == str(folder)
+    assert "resnet18, yours (mine.safetensors)" in everything_said(app)
+    for page in PAGES:
+        app = opened(page, data="Folder pictures")
+        assert not app.exception, page
+        assert not app.error, page
+        assert "Reveal the truth" not in [toggle.label for toggle in app.toggle]  # it is not known

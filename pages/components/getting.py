@@ -14,13 +14,16 @@ from tradeoff_core.tools.unpack import ARCHIVES, unpack_data_set
 MEGABYTES = {"cifar10": 170, "mnist": 12, "fashion-mnist": 31}  # of a download
 
 
-def offer(name: str) -> bool:
-    """Whether a data set is here, decoded; if not, one sentence on what is shown instead, and the way to get it."""
+def offer(name: str, *, samples: bool = True) -> bool:
+    """Whether a data set is here, decoded; if not, one sentence on what is shown instead, and the way to get it.
+
+    `samples` says whether the page makes do with sample pictures.
+    """
     full, shown = datasets.whole(name), datasets.to_show(name)
     if shown == full:
         _decode(full)
         return True
-    if shown is None:
+    if shown is None or not samples:
         said = "so its pictures are missing here. The shipped numbers and curves were measured on it."
     else:
         count = len(datasets.load_dataset(shown, Split.TEST))

@@ -56,7 +56,7 @@ def class_and_layer(model: Model, left: DeltaGenerator, right: DeltaGenerator) -
     """
     names = [cards.called(model, label) for label in range(len(model.classes))]
     layers, target = list(loaders.network(model).layers), names[model.spec.target_class]
-    if not getting.offer(model.spec.dataset):
+    if not getting.offer(model.spec.dataset, samples=False):
         shipped = results.load_examples(model.sha256)
         if shipped is None:
             st.info(
@@ -71,8 +71,8 @@ def class_and_layer(model: Model, left: DeltaGenerator, right: DeltaGenerator) -
             names,
             "class",
             target,
-            help="Training images with this label are inspected. A defender would try them all; the poison is in the "
-            f"class {target}.",
+            help="Training images with this label are inspected. A defender would try them all"
+            + (f"; the poison is in the class {target}." if model.spec.poison else "."),
         )
     with right:
         layer = pickers.chosen_from(
@@ -83,6 +83,13 @@ def class_and_layer(model: Model, left: DeltaGenerator, right: DeltaGenerator) -
             help="Where in the network the images are compared. *Penultimate* is the last before the answer.",
         )
     return [cards.called(model, label) for label in range(len(model.classes))].index(name), layer
+
+
+def truth(model: Model, place: DeltaGenerator) -> bool:
+    """Whether to reveal the truth, which is known of training sets that we poisoned ourselves."""
+    if model.trained_elsewhere:
+        return False
+    return place.toggle("Reveal the truth", key="truth", bind="query-params", help=TRUTH_HELP)
 
 
 def selectable(figure: go.Figure, key: str, drag: str, remember: Callable[[list[int]], None]) -> None:
@@ -199,7 +206,12 @@ def gallery(
     elif len(shown):
         listed = [f"image {detection.index[place]}" for place in shown]
         st.dataframe(
-            pd.DataFrame({"training image": listed, "what is known of it": captions}),
+            pd.DataFrame(
+                {
+                    "training image": listed,
+                    "what is known of it": [caption.replace("**", "") for caption in captions],
+                }
+            ),
             hide_index=True,
             height=200,
         )
