@@ -189,7 +189,7 @@ def test_the_seeds_and_the_published_markers_can_be_switched_off_and_stay_so(bro
         )
         expect(legend(page, "plane").get_by_text("published at its own ε", exact=True)).to_have_count(0)
         expect(legend(page, "by_epsilon").filter(has_text="published")).to_have_count(0)
-        expect(legend(page, "by_epsilon").first).to_contain_text("mean of 1 seed")
+        expect(legend(page, "by_epsilon").first).to_contain_text("one seed")
         drawn = points_drawn(page, "by_epsilon", "Backdoor success, each seed")
         assert len(drawn) == len(success)
         assert all("-seed0-" in name for name in drawn)
