@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tradeoff_core.commands.arguments import MODEL_HELP, check_place, whole
-from tradeoff_core.commands.output import Answer, aligned, rate_rows, share_bar
+from tradeoff_core.commands.output import Answer, aligned, decode_pictures, rate_rows, share_bar
 
 if TYPE_CHECKING:
     from tradeoff_core.defenses.neural_cleanse import Triggers
@@ -48,6 +48,7 @@ def run(options: argparse.Namespace) -> Answer:
         check_place("--out", options.out, ".npz")
     model = find_model(options.model)
     network = load_network(model, folded=False)
+    decode_pictures(model.spec.dataset)
     reversal, unlearning = Reversal(), Unlearning()
     if options.rounds is not None:
         reversal = replace(reversal, rounds=options.rounds)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tradeoff_core.commands.arguments import MODEL_HELP, check_place, whole
-from tradeoff_core.commands.output import Answer, aligned, rate_text, warnings_in_one_line
+from tradeoff_core.commands.output import Answer, aligned, decode_pictures, rate_text, warnings_in_one_line
 from tradeoff_core.errors import TradeoffError
 
 if TYPE_CHECKING:
@@ -90,7 +90,9 @@ def run(options: argparse.Namespace) -> Answer:
     if options.csv is not None:
         check_place("--csv", options.csv, ".csv")
     model = find_model(options.model)
-    network, training = load_network(model), poisoned_training_set(model.spec)
+    network = load_network(model)
+    decode_pictures(model.spec.dataset)
+    training = poisoned_training_set(model.spec)
     label = _label(options.label, training.data.classes, model.spec.target_class)
     with warnings_in_one_line():
         if label is None:

@@ -80,6 +80,15 @@ def share_bar(title: str) -> Iterator[Callable[[float], None]]:
         yield lambda share: bar.update(share - bar.n)
 
 
+def decode_pictures(dataset: str) -> None:
+    """Decode a data set that is a folder of pictures, with a bar; nothing if that was done, or if it is not there."""
+    from tradeoff_core.datasets import available, prepare
+
+    if available(dataset):
+        with share_bar("decoding pictures") as progress:
+            prepare(dataset, progress)
+
+
 @contextmanager
 def warnings_in_one_line() -> Iterator[None]:
     """Say what libraries warn of once and in one line, without the code that they show with it."""

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from tradeoff_core.commands.arguments import whole
-from tradeoff_core.commands.output import Answer, share_bar
+from tradeoff_core.commands.output import Answer, decode_pictures, share_bar
 from tradeoff_core.errors import TradeoffError
 
 WHAT = "train and measure every run of a grid, several at a time, or go on with a broken-off sweep"
@@ -38,6 +38,8 @@ def run(options: argparse.Namespace) -> Answer:
     path = options.results or options.runs / f"{options.grid.stem}.jsonl"
     if path.is_dir():
         raise TradeoffError(f"--results '{path}' is a folder: choose a file in it")
+    for dataset in sorted({job.spec.dataset for job in jobs}):
+        decode_pictures(dataset)
     with share_bar(f"{len(jobs)} runs") as progress:
         swept = run_sweep(jobs, options.runs, path, options.workers, progress)
     lines = [f"{swept.done} done, {swept.failed} failed, {swept.skipped} were finished before: {path}"]
