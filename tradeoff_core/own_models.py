@@ -135,7 +135,7 @@ def _check_names(
     given: dict[str, Tensor], wanted: dict[str, Tensor], name: str, spec: ExperimentSpec
 ) -> None:
     missing = [key for key, value in wanted.items() if key not in given and value.is_floating_point()]
-    superfluous = [key for key in given if key not in wanted]
+    superfluous = sorted(key for key in given if key not in wanted)  # a file's order is not kept
     faults = []
     if missing:
         faults.append(f"lacks {len(missing):,} of its tensors, '{missing[0]}' first")
@@ -156,11 +156,11 @@ def _check_shapes(
             f"'{name}' tells {len(given[head]):,} classes apart, but '{spec.dataset}' has {classes:,}: it needs one "
             "folder of pictures for every class"
         )
-    for key, value in given.items():
-        if value.shape != wanted[key].shape:
+    for key, value in wanted.items():
+        if key in given and given[key].shape != value.shape:
             raise TradeoffError(
-                f"the tensor '{key}' in '{name}' has the shape {tuple(value.shape)}, but torchvision's "
-                f"{spec.network.removeprefix(PREFIX)} wants {tuple(wanted[key].shape)}"
+                f"the tensor '{key}' in '{name}' has the shape {tuple(given[key].shape)}, but torchvision's "
+                f"{spec.network.removeprefix(PREFIX)} wants {tuple(value.shape)}"
             )
 
 
