@@ -54,15 +54,15 @@ cards.table_buttons(shown, f"paper-{chosen}", tables.get(chosen, "Every publishe
 st.caption(
     "*here*: mean of the seeds and, in brackets, the lowest and the highest of them."
     + (
-        " *Clean* and *Adversarial* are accuracies, *Backdoor* is backdoor success; on 1,000 test digits, 10,000 pictures of "
-        "CIFAR-10 or 1,000 of Tiny ImageNet. *PGD-40* is the attack that the rest of this app measures digits with (l∞ ε "
+        " *Clean* and *Adversarial* are accuracies, *Backdoor* is backdoor success; on 1,000 test digits or 10,000 pictures "
+        "of CIFAR-10. *PGD-40* is the attack that the rest of this app measures digits with (l∞ ε "
         "0.3); the other columns are under the attack of the paper's row, or under PGD-20 where that is said."
         if any(published.RATES[0] in published.TABLES[row.table].metrics for row in rows)
         else ""
     )
 )
 
-runs = {f"{run.condition}, seed {run.seed}": run for row in rows for run in row.runs}
+runs = {f"{run.spec.dataset}, {run.condition}, seed {run.seed}": run for row in rows for run in row.runs}
 if runs:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         again = st.selectbox("A run to train again, or to vary", list(runs), key="run", width=380)
@@ -73,10 +73,10 @@ st.markdown(
     """
 - **Fewer digits, narrower networks.** We train on 3,600 digits where the paper has 60,000, at half of its width, with
   a shorter schedule and three seeds for its ten. Compare directions and sizes of effects, not decimals.
-- **Photographs for a laptop.** CIFAR-10 is the paper's network trained for 15 epochs on pictures that have been through JPEG,
-  one seed. Its ImageNet rows stand beside 20 classes of Tiny ImageNet: the same question, not the same experiment.
+- **Photographs for a laptop.** CIFAR-10 is the paper's network trained for 15 to 24 epochs on pictures that have been through
+  JPEG, one seed. The ImageNet rows are not measured yet.
 - **Weak attacks flatter.** PGD with 5 or 10 steps leaves more than a stronger attack would. *PGD-40* is beside ours;
-  each model's card also holds PGD-100 with five restarts and AutoAttack.
+  each digits model's card also holds PGD-100 with five restarts and AutoAttack.
 - **A typing error, or not.** Two MNIST rows of supplement table 1 print the same number for clean and adversarial
   accuracy; main table 1a has another clean accuracy for one of them.
 - **Chance.** A defense that removes k of a class's n examples finds k/n of its poison by luck. What spectral

@@ -88,6 +88,8 @@ def _measured(row: Row, name: str) -> str:
     seeds, mean = row.measured.get(name), row.mean(name)
     if not seeds or mean is None:
         return NOT_YET if not row.measured else "–"
+    if len(seeds) == 1:
+        return _number(mean, name)
     low, high = (_number(end, name).removesuffix("%") for end in (min(seeds), max(seeds)))
     return f"{_number(mean, name)} ({low}–{high})"
 
