@@ -250,8 +250,6 @@ def overview():
 def stickers():
     st.title("stamped")
     if st.query_params.get("data") == "CIFAR-10":
-        assert st.query_params["A"] == st.query_params["suspect"] == "first"
-        assert st.query_params["B"] == "last"
         st.write(pixels().sum())
 def perturbations():
     st.write(np.ones(40_000_000).sum())
@@ -270,7 +268,7 @@ st.navigation(pages).run()
 @pytest.mark.parametrize(
     ("old", "new", "note"),
     [
-        ("", "", "4 pages drawn, first"),
+        ("", "", "4 pages drawn"),
         ('st.title("plain")', 'st.error("no")', "failed: the page 'Overview' shows an error"),
         ("CIFAR-10", "CIFAR-100", "failed: no page has loaded CIFAR-10"),
     ],
@@ -279,7 +277,7 @@ def test_bench_watches_memory(
     old: str, new: str, note: str, data_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("playwright")
-    monkeypatch.setattr(app, "_cifar10_models", lambda: ["first", "middle", "last"])
+    monkeypatch.setattr(app, "_cifar10_models", lambda: ["a model"])
     lay_cifar10(data_home, "test", 0)
     (data_home / ".cache" / "cifar10").mkdir(parents=True)
     np.save(data_home / ".cache" / "cifar10" / "pixels.npy", np.zeros(10))

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from tradeoff_core import zoo
 from tradeoff_core.bench.rows import Row
@@ -37,18 +36,17 @@ def page_rows(root: Path = ROOT) -> list[Row]:
 def memory_row(root: Path = ROOT) -> Row:
     """What the server of the app in `root` takes at most while pages show CIFAR-10; Linux alone tells."""
     row = Row("app: peak memory with CIFAR-10 loaded", None, 2, "GiB")
-    models = _cifar10_models()
     lacking = _lacking(root)
     if sys.platform != "linux":
         lacking = "needs Linux, which tells a process's peak"
-    elif not models:
+    elif not _cifar10_models():
         lacking = "there is no model of CIFAR-10"
     elif not available("cifar10"):
         lacking = how_to_get("cifar10")
     if lacking:
         return replace(row, note=f"skipped: {lacking}")
     with _browser() as browser:
-        return _measure_memory(row, root, browser, models)
+        return _measure_memory(row, root, browser)
 
 
 def _lacking(root: Path) -> str:
@@ -136,11 +134,10 @@ def _cifar10_models() -> list[str]:
     return [name for name in zoo.model_ids() if zoo.find_model(name).spec.dataset == "cifar10"]
 
 
-def _measure_memory(row: Row, root: Path, browser: "BrowserContext", models: list[str]) -> Row:
-    """One page after the other is opened by its address, with the first and the last of the models."""
+def _measure_memory(row: Row, root: Path, browser: "BrowserContext") -> Row:
+    """One page after the other is opened by its address, with the models that it then starts with."""
     from playwright.sync_api import Error
 
-    chosen = {"data": "CIFAR-10", "A": models[0], "B": models[-1], "suspect": models[0]}
     page = browser.new_page()
     with _server(root) as (address, process):
         try:
@@ -150,7 +147,7 @@ def _measure_memory(row: Row, root: Path, browser: "BrowserContext", models: lis
             for title in VISITED:
                 if title not in addresses:
                     return replace(row, note=f"failed: there is no page '{title}'", failed=True)
-                page.goto(f"{addresses[title]}?{urlencode(chosen)}")
+                page.goto(f"{addresses[title]}?data=CIFAR-10")
                 _wait_until_drawn(page)
                 if page.locator(ERROR).count():
                     return replace(row, note=f"failed: the page '{title}' shows an error", failed=True)
@@ -160,7 +157,7 @@ def _measure_memory(row: Row, root: Path, browser: "BrowserContext", models: lis
             return replace(row, note=_first_line(error), failed=True)
     if not loaded:
         return replace(row, note="failed: no page has loaded CIFAR-10", failed=True)
-    return replace(row, measured=peak, note=f"{len(VISITED)} pages drawn, {chosen['A']}")
+    return replace(row, measured=peak, note=f"{len(VISITED)} pages drawn")
 
 
 def _peak(process: int) -> float:
