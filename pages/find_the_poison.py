@@ -49,7 +49,7 @@ def images_of(data_set: str, number: int) -> NDArray[np.uint8] | None:
     return images[level.index]
 
 
-data_set = pickers.data_set(st.container(width=300))
+data_set, _ = pickers.data_set(st.container(width=300))
 levels = results.game(data_set)
 here = getting.offer(data_set, samples=False) and all(
     images_of(data_set, number) is not None for number in range(len(levels))

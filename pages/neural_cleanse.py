@@ -57,7 +57,7 @@ Wang et al.: *Neural Cleanse: Identifying and Mitigating Backdoor Attacks in Neu
 
 model = pickers.one_model()
 spec = model.spec
-classes, target = [cards.called(model, label) for label in range(len(model.classes))], spec.target_class
+classes, target = cards.class_names(model), spec.target_class
 st.markdown(
     f"This network ({pickers.describe(model)}) learned from {cards.poison_in_words(model)}. **Neural Cleanse** asks "
     "of every class: what is the smallest change that sends any image there? A class with a back door needs far less."

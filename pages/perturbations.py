@@ -26,7 +26,7 @@ def trained_epsilon(model: Model, norm: Norm) -> float:
 
 models = pickers.two_models()
 first = models[0][1]
-classes = [cards.called(first, label) for label in range(len(first.classes))]
+classes = cards.class_names(first)
 st.title("How little does it take to fool a network?")
 getting.offer(first.spec.dataset)
 
@@ -154,16 +154,15 @@ if channels == 1 and st.toggle(
         st.markdown("\n\n".join(regions.in_words(name[0], found) for name, found in named))
 
 shipped = [results.measurement(model.sha256) for _, model in models]
-curves = []
-if (
+is_shipped = (
     norm is Norm.LINF
     and aim is None
     and all(entry and entry.epsilons == epsilons and steps in entry.accuracies for entry in shipped)
-):
+)
+curves = [entry.accuracies[steps] for entry in shipped if entry] if is_shipped else []
+if is_shipped or pictured:
     st.subheader("Accuracy as the attacker gets stronger")
-    curves = [entry.accuracies[steps] for entry in shipped if entry]
-elif pictured:
-    st.subheader("Accuracy as the attacker gets stronger")
+if pictured and not is_shipped:
     most = min(loaders.LIVE, len(loaders.test_split(first)))
     choices = [*(count for count in (10, 20, 50, 100, 200, 500) if count < most), most]
     usual = min(most, 100 if channels == 1 else 20)
@@ -185,19 +184,11 @@ elif pictured:
         icon=":material/show_chart:",
         on_click=lambda: st.session_state.update(attacked=settings),
     ):
-        bar = st.progress(0.0, "Attacking at every ε")
-        curves = [
-            loaders.accuracies(
-                model,
-                count,
-                attack,
-                epsilons,
-                aim,
-                lambda done, before=before: bar.progress((before + done) / len(models)),
-            )
-            for before, (_, model) in enumerate(models)
-        ]
-        bar.empty()
+        curves = loaders.with_a_bar(
+            models,
+            "Attacking at every ε",
+            lambda model, tell: loaders.accuracies(model, count, attack, epsilons, aim, tell),
+        )
 if curves:
     cards.chart(
         figures.accuracy_by_epsilon(

@@ -139,7 +139,7 @@ if pictured and len(last.classes) <= MOST_CLASSES:
                 for (letter, model), share in zip(models, shares, strict=True)
             ],
             last.spec.target_class,
-            [cards.called(last, label) for label in range(len(last.classes))],
+            cards.class_names(last),
         ),
         name="stamped-by-class",
     )
@@ -166,19 +166,12 @@ elif pictured and (
         on_click=lambda: st.session_state.update(moved=settings),
     )
 ):
-    bar = st.progress(0.0, "Moving the sticker")
     stride = max(1, (height - high) // POSITIONS)
-    maps = [
-        loaders.positions(
-            model,
-            sticker,
-            POSITION_IMAGES,
-            stride,
-            lambda done, start=start: bar.progress((start + done) / len(models)),
-        )
-        for start, (_, model) in enumerate(models)
-    ]
-    bar.empty()
+    maps = loaders.with_a_bar(
+        models,
+        "Moving the sticker",
+        lambda model, tell: loaders.positions(model, sticker, POSITION_IMAGES, stride, tell),
+    )
     tried = f"at every {stride} rows and columns, on at most {POSITION_IMAGES} test images"
 if maps:
     trained = last.spec.trigger

@@ -194,6 +194,30 @@ def _kept(place: Path) -> Model | None:
     return model
 
 
+def card_of_others(
+    name: str,
+    spec: ExperimentSpec,
+    trained_by: str,
+    classes: tuple[str, ...],
+    weights: bytes,
+    known_limits: list[str],
+) -> dict[str, Any]:
+    """The card of weights that others trained, but for the metrics; `spec` says how it is measured."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "id": name,
+        "spec": spec_to_dict(spec),
+        "seed": spec.seed,
+        "trained_by": trained_by,
+        "classes": list(classes),
+        "poison_rate_class": 0.0,
+        "poison_rate_dataset": 0.0,
+        "sha256": hashlib.sha256(weights).hexdigest(),
+        "bytes": len(weights),
+        "known_limits": known_limits,
+    }
+
+
 def _store(
     place: Path,
     spec: ExperimentSpec,
@@ -204,18 +228,13 @@ def _store(
 ) -> Model:
     """Write weights and card, measured as they are loaded, beside `place` and move them there once they are whole."""
     weights = save(tensors)
-    card: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "id": place.name,
-        "spec": spec_to_dict(spec),
-        "seed": spec.seed,
-        "trained_by": trained_by,
-        "classes": list(test.classes),
-        "poison_rate_class": 0.0,
-        "poison_rate_dataset": 0.0,
-        "sha256": hashlib.sha256(weights).hexdigest(),
-        "bytes": len(weights),
-        "known_limits": [
+    card = card_of_others(
+        place.name,
+        spec,
+        trained_by,
+        test.classes,
+        weights,
+        [
             f"measured on {len(test)} test images of {spec.dataset}, evenly spaced",
             f"adversarial accuracy is an upper bound: measured under {spec.evaluation} alone",
             "its outputs are taken to be the class folders in the order of their names, and its inputs to be "
@@ -223,7 +242,7 @@ def _store(
             f"backdoor success counts the class {test.classes[spec.target_class]} under the default sticker: "
             "whether its training set was poisoned is not known",
         ],
-    }
+    )
     place.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".", dir=place.parent) as beside:
         staged = Path(beside)

@@ -35,6 +35,11 @@ def called(model: Model, label: int) -> str:
     return model.classes[label].replace("_", " ")
 
 
+def class_names(model: Model) -> list[str]:
+    """The names of all classes."""
+    return [called(model, label) for label in range(len(model.classes))]
+
+
 def an(name: str) -> str:
     """The name with its article: a 7, an 8, an airplane."""
     return f"{'an' if name[0].lower() in 'aeiou8' else 'a'} {name}"

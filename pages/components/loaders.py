@@ -1,7 +1,8 @@
 """Cached doors to the core. Keys name the weights' checksum, the sample and every parameter, never images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -211,6 +212,19 @@ def _accuracies(
         network(_model), images, labels, attack, epsilons, progress=_progress, aim=aim
     )
     return tuple(Rate(len(images) - int(row.sum()), len(images)) for row in fooled)
+
+
+def with_a_bar(
+    models: Sequence[tuple[str, Model]], doing: str, measure: Callable[[Model, Callable[[float], None]], Any]
+) -> list[Any]:
+    """What `measure` gives for each model; it is told where to report its share of the work."""
+    bar, measured = st.progress(0.0, doing), []
+    for done, (_, model) in enumerate(models):
+        measured.append(
+            measure(model, lambda share, done=done: bar.progress((done + share) / len(models), doing))
+        )
+    bar.empty()
+    return measured
 
 
 def stamped(model: Model, trigger: Trigger) -> tuple[Rate, NDArray[np.float64]]:

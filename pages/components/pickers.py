@@ -72,10 +72,10 @@ def chosen_from(label: str, options: list[str], key: str, default: str, **more: 
     return chosen
 
 
-def data_set(place: DeltaGenerator) -> str:
-    """The data set that is chosen in `place`, of those that the models were trained on."""
+def data_set(place: DeltaGenerator) -> tuple[str, dict[str, Model]]:
+    """The data set that is chosen in `place`, of those that the models were trained on, and its models by id."""
     through_the_router()
-    every = _every_model()
+    every = [*(zoo.find_model(name) for name in zoo.model_ids()), *own.models()]
     if not every:
         raise TradeoffError(
             "assets/models is empty: get the repository anew, or run tradeoff_core.tools.curve"
@@ -84,7 +84,7 @@ def data_set(place: DeltaGenerator) -> str:
         st.session_state["data"] = st.session_state.pop("data-next")
     titles = {model.spec.dataset: datasets.title(model.spec.dataset) for model in every}
     with place:
-        return chosen_from(
+        chosen = chosen_from(
             "Data set",
             sorted(titles, key=lambda name: (name != FIRST, titles[name])),
             "data",
@@ -94,16 +94,7 @@ def data_set(place: DeltaGenerator) -> str:
             "holds small colour photographs of ten kinds of things, 32 x 32; *Tiny ImageNet* 20 kinds, 64 x 64; *ImageNet* "
             "1,000, 224 x 224.",
         )
-
-
-def models_of(name: str) -> dict[str, Model]:
-    """The models of a data set by id."""
-    return {model.id: model for model in _every_model() if model.spec.dataset == name}
-
-
-def _every_model() -> list[Model]:
-    """The zoo's, then the visitor's own."""
-    return [*(zoo.find_model(name) for name in zoo.model_ids()), *own.models()]
+    return chosen, {model.id: model for model in every if model.spec.dataset == chosen}
 
 
 def _choose(models: dict[str, Model], label: str, key: str) -> Model:
@@ -125,7 +116,7 @@ def _choose(models: dict[str, Model], label: str, key: str) -> Model:
 
 def two_models() -> list[tuple[str, Model]]:
     """The models of the sidebar by letter, A and B, or A alone where the data set has a single one."""
-    models = models_of(data_set(st.sidebar))
+    _, models = data_set(st.sidebar)
     if len(models) == 1:
         return [("A", next(iter(models.values())))]
     with st.sidebar:
@@ -160,6 +151,6 @@ def saved_as() -> None:
 def one_model() -> Model:
     """The model whose training set is searched for poison, chosen on the page itself."""
     left, right = st.columns([1, 2])
-    models = models_of(data_set(left))
+    _, models = data_set(left)
     with right:
         return _choose(models, "Network", "suspect")

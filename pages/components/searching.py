@@ -54,8 +54,8 @@ def class_and_layer(model: Model, left: DeltaGenerator, right: DeltaGenerator) -
     Without the training set these are the class and the layer that are shipped with the network; None, and one sentence,
     where none are.
     """
-    names = [cards.called(model, label) for label in range(len(model.classes))]
-    layers, target = list(loaders.network(model).layers), names[model.spec.target_class]
+    every = names = cards.class_names(model)
+    layers, target = list(loaders.network(model).layers), every[model.spec.target_class]
     if not getting.offer(model.spec.dataset, samples=False):
         shipped = results.load_examples(model.sha256)
         if shipped is None:
@@ -64,7 +64,7 @@ def class_and_layer(model: Model, left: DeltaGenerator, right: DeltaGenerator) -
                 icon=":material/info:",
             )
             return None
-        names, layers = [names[shipped.seen.label]], [shipped.layer]
+        names, layers = [every[shipped.seen.label]], [shipped.layer]
     with left:
         name = pickers.chosen_from(
             "Class",
@@ -82,7 +82,7 @@ def class_and_layer(model: Model, left: DeltaGenerator, right: DeltaGenerator) -
             layers[-1],
             help="Where in the network the images are compared. *Penultimate* is the last before the answer.",
         )
-    return [cards.called(model, label) for label in range(len(model.classes))].index(name), layer
+    return every.index(name), layer
 
 
 def truth(model: Model, place: DeltaGenerator) -> bool:

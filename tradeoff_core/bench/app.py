@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tradeoff_core import zoo
 from tradeoff_core.bench.rows import Row
-from tradeoff_core.datasets import DATASETS, available, how_to_get
+from tradeoff_core.datasets import available, has_pictures, how_to_get
 from tradeoff_core.paths import ASSETS, cache_folder
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _measure_memory(row: Row, root: Path, browser: "BrowserContext") -> Row:
                 if page.locator(ERROR).count():
                     return replace(row, note=f"failed: the page '{title}' shows an error", failed=True)
             peak = _peak(process)
-            loaded = not DATASETS["cifar10"].decodes("cifar10") or _maps(process, cache_folder() / "cifar10")
+            loaded = not has_pictures("cifar10") or _maps(process, cache_folder() / "cifar10")
         except Error as error:
             return replace(row, note=_first_line(error), failed=True)
     if not loaded:

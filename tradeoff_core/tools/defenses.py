@@ -128,23 +128,26 @@ def entries(spec: ExperimentSpec, runs: Path) -> Iterator[tuple[dict[str, Any], 
             yield name | {"method": "random"}, at_random(detection, spec.seed), True
 
 
-def measured(folder: Path, spec: ExperimentSpec) -> dict[str, Any] | None:
-    """A finished run's rates and the target class's recall, None if it is not finished."""
-    if not (folder / "result.json").exists():
-        return None
+def with_recall(model: zoo.Model) -> dict[str, Any]:
+    """The card's rates, and the recall of the target class."""
+    spec = model.spec
     test = load_dataset(spec.dataset, Split.TEST)
     of_target = test.take(np.flatnonzero(test.labels == spec.target_class))
-    predicted = predicted_classes(zoo.load_network(zoo.find_model(str(folder))), of_target.tensors()[0])
-    rates: dict[str, Any] = json.loads((folder / "result.json").read_text())["metrics"]
+    predicted = predicted_classes(zoo.load_network(model), of_target.images)
     recall = float((predicted == spec.target_class).mean())
-    return rates | {"target_recall": recall, "target_n": len(of_target)}
+    return {**model.card["metrics"], "target_recall": recall, "target_n": len(of_target)}
+
+
+def measured(folder: Path) -> dict[str, Any] | None:
+    """A finished run's rates and the target class's recall, None if it is not finished."""
+    return with_recall(zoo.find_model(str(folder))) if (folder / "result.json").exists() else None
 
 
 def publish(runs: Path) -> None:
     """Write a line for every defense on every finished condition, and one for every finished level."""
     lines = []
     for spec in conditions():
-        before = measured(runs / spec.id, spec)
+        before = measured(runs / spec.id)
         if before is None:
             continue
         for name, detection, retrain in entries(spec, runs):
@@ -155,14 +158,14 @@ def publish(runs: Path) -> None:
                     **name,
                     **detection.document(),
                     "before": before,
-                    "after": measured(runs / again.id, again) if again else None,
+                    "after": measured(runs / again.id) if again else None,
                     "spec": spec_to_dict(spec),
                 }
             )
     write("detection-mnist-5k.jsonl", lines)
     levels = []
     for spec in game():
-        rates = measured(runs / spec.id, spec)
+        rates = measured(runs / spec.id)
         if rates is None:
             continue
         levels.append(level_of_the_game(spec, rates, inspected(spec, runs)))

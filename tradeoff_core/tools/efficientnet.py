@@ -25,10 +25,11 @@ from torch import Tensor
 from tradeoff_core.attacks import Attack
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.errors import TradeoffError
-from tradeoff_core.experiments import SCHEMA_VERSION, measure
+from tradeoff_core.experiments import measure
 from tradeoff_core.networks import EfficientNetLite0, Network
+from tradeoff_core.own_models import card_of_others
 from tradeoff_core.paths import MODELS, write_atomically
-from tradeoff_core.specs import ExperimentSpec, spec_to_dict
+from tradeoff_core.specs import ExperimentSpec
 from tradeoff_core.zoo import Model, load_network
 
 FOLDER = MODELS / "imagenet-efficientnet-lite0"
@@ -77,22 +78,17 @@ def converted(checkpoint: dict[str, Tensor], network: Network) -> dict[str, Tens
 def measured_card(folder: Path, weights: bytes) -> dict[str, Any]:
     """The card of the weights in `folder`, measured as they are loaded, on the sample pictures of the repository."""
     data = load_dataset(SPEC.dataset, Split.TEST)
-    card = {
-        "schema_version": SCHEMA_VERSION,
-        "id": folder.resolve().name,
-        "spec": spec_to_dict(SPEC),
-        "seed": SPEC.seed,
-        "trained_by": "Google, on ImageNet-1k: see the README beside this card",
-        "classes": list(data.classes),
-        "poison_rate_class": 0.0,
-        "poison_rate_dataset": 0.0,
-        "sha256": hashlib.sha256(weights).hexdigest(),
-        "bytes": len(weights),
-        "known_limits": [
+    card = card_of_others(
+        folder.resolve().name,
+        SPEC,
+        "Google, on ImageNet-1k: see the README beside this card",
+        data.classes,
+        weights,
+        [
             f"measured on the {len(data)} sample pictures of this repository only",
             f"adversarial accuracy is an upper bound: measured under {SPEC.evaluation} alone",
         ],
-    }
+    )
     network = load_network(Model(folder.name, folder, SPEC, card))
     return card | {"metrics": measure(network, data.images, data.targets, SPEC, SPEC.evaluation)}
 

@@ -14,19 +14,16 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 
 from tradeoff_core import datasets, results, zoo
-from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.defenses.detection import Examples, read_examples
 from tradeoff_core.defenses.models import cleanse, inspect_features
-from tradeoff_core.evaluation import predicted_classes
 from tradeoff_core.experiments import poisoned_training_set
 from tradeoff_core.paths import RESULTS
 from tradeoff_core.poisoning import PoisonLabels
 from tradeoff_core.specs import spec_to_dict
-from tradeoff_core.tools.defenses import INSPECTIONS, level_of_the_game, named, write
+from tradeoff_core.tools.defenses import INSPECTIONS, level_of_the_game, named, with_recall, write
 from tradeoff_core.zoo import Model
 
 Line = dict[str, Any]
@@ -44,15 +41,6 @@ def photographs() -> list[Model]:
     ]
 
 
-def rates(model: Model) -> Line:
-    """The card's rates, and the recall of the target class."""
-    test = load_dataset(model.spec.dataset, Split.TEST)
-    of_target = test.take(np.flatnonzero(test.labels == model.spec.target_class))
-    predicted = predicted_classes(zoo.load_network(model), of_target.images)
-    recall = float((predicted == model.spec.target_class).mean())
-    return {**model.card["metrics"], "target_recall": recall, "target_n": len(of_target)}
-
-
 def examples_of(model: Model) -> Examples:
     """The training examples of the target class, as they are shipped, or read now and stored."""
     read = results.load_examples(model.sha256)
@@ -66,7 +54,7 @@ def examples_of(model: Model) -> Examples:
 
 def detections(model: Model) -> list[Line]:
     """A line for each inspection."""
-    examples, before = examples_of(model), rates(model)
+    examples, before = examples_of(model), with_recall(model)
     lines = []
     for inspection in INSPECTIONS:
         finding = inspect_features(examples.seen, inspection)
@@ -88,7 +76,7 @@ def level(model: Model) -> list[Line]:
         return []
     examples = examples_of(model)
     found = ((inspection, inspect_features(examples.seen, inspection)) for inspection in INSPECTIONS)
-    return [level_of_the_game(model.spec, rates(model), found) | {"checksum": examples.checksum}]
+    return [level_of_the_game(model.spec, with_recall(model), found) | {"checksum": examples.checksum}]
 
 
 def cleansed(model: Model) -> list[Line]:
