@@ -114,9 +114,17 @@ def legend(page, figure):
     return page.locator(f".st-key-{figure} .legendtext")
 
 
+def plot_of(page, figure):
+    """A figure once it is drawn and alone: while it is redrawn, the old plot can stand beside the new one."""
+    plot = page.locator(f".st-key-{figure} .js-plotly-plot")
+    expect(plot.locator(".main-svg").first).to_be_attached()
+    expect(plot).to_have_count(1)
+    return plot
+
+
 def points_drawn(page, figure, trace):
     """The names of the runs that a trace has points for."""
-    return page.locator(f".st-key-{figure} .js-plotly-plot").evaluate(
+    return plot_of(page, figure).evaluate(
         "(plot, name) => plot.data.filter(t => t.name === name && t.customdata).flatMap(t => [...t.customdata])",
         trace,
     )
@@ -141,12 +149,13 @@ def test_the_conditions_that_are_chosen_are_drawn_and_said_and_in_the_address(br
     expect(legend(page, "plane").get_by_text(gone, exact=True)).to_be_visible()
     expect(sentence_of(page, gone)).to_contain_text(change("l2"))
     expect(sentence_of(page, new)).to_have_count(0)
-    before = page.locator(".st-key-plane .point").count()
+    before = plot_of(page, "plane").locator(".point").count()
 
     page.get_by_role("button", name=f"Remove {gone}", exact=True).click()
     expect(sentence_of(page, gone)).to_have_count(0)
     expect(legend(page, "plane").get_by_text(gone, exact=True)).to_have_count(0)
-    assert page.locator(".st-key-plane .point").count() < before
+    settle(page)
+    assert plot_of(page, "plane").locator(".point").count() < before
     assert gone not in in_address(page, "conditions")
     choose(page, "conditions", new)
 
@@ -209,7 +218,7 @@ def test_the_seeds_and_the_published_markers_can_be_switched_off_and_stay_so(bro
 def click_on(page, figure, run):
     """Click on the point of a run in a figure, whose customdata is the run's name."""
     settle(page)
-    plot = page.locator(f".st-key-{figure} .js-plotly-plot")
+    plot = plot_of(page, figure)
     plot.scroll_into_view_if_needed()
     trace, at = plot.evaluate(
         """(plot, name) => plot.data.map((trace, number) => [number, [...trace.customdata ?? []].indexOf(name)])
@@ -247,8 +256,7 @@ def test_a_click_on_a_condition_makes_its_network_model_b_if_it_is_included(brow
 
 
 def data_of(page, figure):
-    page.wait_for_selector(f".st-key-{figure} .js-plotly-plot .main-svg")
-    return page.locator(f".st-key-{figure} .js-plotly-plot").evaluate(
+    return plot_of(page, figure).evaluate(
         "plot => plot._fullData.map(t => ({name: t.name, mode: t.mode, x: [...t.x], y: [...t.y], z: t.z?.map(r => [...r])}))"
     )
 
