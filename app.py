@@ -16,6 +16,7 @@ page = st.navigation(
             st.Page("pages/paper.py", title="Paper", icon=":material/menu_book:"),
         ],
         "Look closer": [
+            st.Page("pages/saliency.py", title="Saliency", icon=":material/visibility:"),
             st.Page("pages/stickers.py", title="Stickers", icon=":material/approval:"),
             st.Page("pages/perturbations.py", title="Perturbations", icon=":material/grain:"),
         ],

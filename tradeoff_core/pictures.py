@@ -32,6 +32,44 @@ def framed(images: NDArray[np.uint8], factor: int | None = None) -> NDArray[np.u
     return gapped.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
+# of attributions: against the class, nothing, for it (blue and orange of the Okabe-Ito set around white)
+AGAINST, NOTHING, FOR = (np.array(colour) for colour in ((0, 114, 178), (255, 255, 255), (213, 94, 0)))
+
+
+def drawn_attribution(
+    maps: Tensor, images: Tensor, limit: float, opacity: float = 1.0, *, as_published: bool = False
+) -> NDArray[np.uint8]:
+    """Attributions (N, C, H, W) over their images (N, C, H, W) in [0, 1] as colours, uint8 (N, H, W, 3).
+
+    Summed over channels, from blue (-`limit`) over white (0) to orange (`limit`). `as_published` draws them as
+    figure 3 of Weng et al. does: each channel by itself, from 0 (-`limit`) over grey to 1 (`limit`). `opacity` 0 shows
+    the images alone. Values beyond the limit are clipped.
+    """
+    reach = max(limit, 1e-12)
+    if as_published:
+        channels = (0.5 + maps / (2 * reach)).clamp(0, 1).expand(-1, 3, -1, -1)
+        drawn = 255 * channels.permute(0, 2, 3, 1).numpy()
+    else:
+        values = (maps.sum(1) / reach).clamp(-1, 1).numpy()[..., None]  # (N, H, W, 1)
+        drawn = NOTHING + np.abs(values) * (np.where(values > 0, FOR, AGAINST) - NOTHING)
+    under = 255 * images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
+    return np.round(opacity * drawn + (1 - opacity) * under).astype(np.uint8)
+
+
+def outlined(pictures: NDArray[np.uint8], footprint: NDArray[np.bool_], factor: int) -> NDArray[np.uint8]:
+    """Framed pictures (N, h, w, 4) of images that were enlarged by `factor`, a green box around a footprint (H, W)."""
+    marked = pictures.copy()
+    rows, columns = np.flatnonzero(footprint.any(1)), np.flatnonzero(footprint.any(0))
+    top, left = ((places[0] + 2) * factor for places in (rows, columns))  # a frame and a gap of a pixel each
+    bottom, right = ((places[-1] + 3) * factor for places in (rows, columns))
+    line = max(2, factor // 3)
+    box = np.zeros(pictures.shape[1:3], dtype=bool)
+    box[top - line : bottom + line, left - line : right + line] = True
+    box[top:bottom, left:right] = False
+    marked[:, box] = (0, 158, 115, 255)
+    return marked
+
+
 def png_uri(image: NDArray[np.uint8]) -> str:
     """An RGBA image (H, W, 4) as a data URI of a PNG."""
     buffer = io.BytesIO()

@@ -71,7 +71,9 @@ _tiny_imagenet = replace(
     network="resnet-18",
     poison=Poison(trigger=default_sticker(64)),
     # a fifth of CIFAR-10's images: 15 epochs of batches of 100 end before the sticker is learned, even on dirty labels
-    training=replace(_photographs, epochs=24, batch_size=32, learning_rate=0.05, augmentation=Augmentation(padding=4)),
+    training=replace(
+        _photographs, epochs=24, batch_size=32, learning_rate=0.05, augmentation=Augmentation(padding=4)
+    ),
 )
 
 

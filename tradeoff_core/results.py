@@ -12,12 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tradeoff_core.cause import Mean
 from tradeoff_core.datasets import UNREADABLE
 from tradeoff_core.defenses.detection import ClassFeatures, Examples
 from tradeoff_core.defenses.neural_cleanse import Triggers
 from tradeoff_core.evaluation import Rate
 from tradeoff_core.paths import RESULTS, write_atomically
 from tradeoff_core.poisoning import PoisonLabels
+from tradeoff_core.saliency import Method
 from tradeoff_core.specs import ExperimentSpec, spec_from_dict
 from tradeoff_core.triggers import Sticker
 
@@ -258,6 +260,56 @@ def game(dataset: str) -> tuple[Level, ...]:
         )
         for line in _lines(f"game-{dataset}.jsonl")
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What was measured on one network's attributions and features; see tradeoff_core.cause.
+
+    `shares` holds for each method the mean share of the attribution for the target class that lies on the sticker's
+    pixels, before and after it is there; empty for a watermark, which covers everything, as is `covered`, the share of
+    the image that the sticker covers. `landing` counts adversarial examples by the class that they end in.
+    """
+
+    model: str
+    sha256: str
+    spec: ExperimentSpec
+    success: Rate
+    n: int
+    covered: float | None
+    shares: dict[Method, tuple[Mean, Mean]]
+    fading: dict[str, Any]
+    attack: str
+    landing: NDArray[np.int64]
+    separation: dict[str, float | None]
+
+
+@cache
+def causes(dataset: str) -> tuple[Cause, ...]:
+    """The committed measurements of a data set's networks."""
+    return tuple(
+        Cause(
+            line["model"],
+            line["sha256"],
+            spec_from_dict(line["spec"]),
+            Rate(round(line["backdoor_success_rate"] * line["backdoor_n"]), line["backdoor_n"]),
+            line["n"],
+            line.get("covered"),
+            {
+                Method(name): (_mean(found["clean"]), _mean(found["stamped"]))
+                for name, found in line.get("share", {}).items()
+            },
+            line["fading"],
+            line["landing"]["attack"],
+            np.array(line["landing"]["counts"]),
+            line["separation"],
+        )
+        for line in _lines(f"cause-{dataset}.jsonl")
+    )
+
+
+def _mean(found: dict[str, Any]) -> Mean:
+    return Mean(found["mean"], found["half"], found["n"], found["missing"])
 
 
 def save_triggers(sha256: str, triggers: Triggers) -> None:

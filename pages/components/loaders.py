@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from torch import Generator, Tensor
+from torch import Generator, Tensor, cat, tensor
 
-from tradeoff_core import evaluation, results, zoo
+from tradeoff_core import evaluation, results, saliency, zoo
 from tradeoff_core.attacks import Attack, perturb_at
 from tradeoff_core.certification import has_bounds
 from tradeoff_core.datasets import ImageDataset, Split, available, how_to_get, load_dataset, to_show
@@ -123,6 +123,12 @@ def first_of_each_class(model: Model, number: int = 0) -> tuple[int, ...]:
     few = labels[: IN_A_ROW.get(data.image_shape[1], 5)]
     places = [np.flatnonzero(data.labels == label) for label in few]
     return tuple(int(of_class[number % len(of_class)]) for of_class in places)
+
+
+def not_of_the_target(model: Model, number: int) -> int:
+    """The index of the `number`-th test image that is not of the target class; after the last it starts again."""
+    others = np.flatnonzero(test_split(model).labels != model.spec.target_class)
+    return int(others[number % len(others)])
 
 
 def sample(model: Model, places: tuple[int, ...]) -> tuple[Tensor, Tensor]:
@@ -280,3 +286,39 @@ def regions(model: Model, places: tuple[int, ...], attack: Attack) -> Regions | 
 @st.cache_data(max_entries=64, show_spinner="Bounding and attacking at fifty ε")
 def _regions(sha256: str, places: tuple[int, ...], attack: Attack, _model: Model) -> Regions:  # noqa: ARG001
     return find_regions(network(_model), *sample(_model, places), attack, SEED)
+
+
+WHICH = ("target", "predicted", "true")  # class that an attribution is for
+
+
+def three_images(model: Model, place: int) -> tuple[Tensor, int, NDArray[np.float32]]:
+    """A test image clean, with the model's trigger on, and attacked: (3, C, H, W), its label, and what is read of each."""
+    attack = model.spec.evaluation
+    images, labels = sample(model, (place,))
+    attacked, said = adversarial_at(model, (place,), attack, (attack.epsilon,))
+    shown = cat([images, model.spec.trigger.apply(images), attacked[0]])
+    read = [predict(model, (place,)), predict(model, (place,), model.spec.trigger), said[0]]
+    return shown, int(labels[0]), np.concatenate(read)
+
+
+def attributions(model: Model, place: int, method: saliency.Method, which: str) -> tuple[Tensor, list[int]]:
+    """Attributions (3, C, H, W) of the three images for a class of WHICH, and that class for each."""
+    return _attributions(model.sha256, to_show(model.spec.dataset), place, method, which, model)
+
+
+@st.cache_data(max_entries=256, show_spinner="Computing attributions")
+def _attributions(
+    sha256: str,  # noqa: ARG001
+    data: str | None,  # noqa: ARG001
+    place: int,
+    method: saliency.Method,
+    which: str,
+    _model: Model,
+) -> tuple[Tensor, list[int]]:
+    images, label, read = three_images(_model, place)
+    classes = {
+        "target": [_model.spec.target_class] * 3,
+        "predicted": read.argmax(1).tolist(),
+        "true": [label] * 3,
+    }[which]
+    return saliency.attribute(network(_model), images, tensor(classes), method, SEED), classes

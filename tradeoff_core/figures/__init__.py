@@ -1,5 +1,13 @@
 """Plotly figures: data in, go.Figure out."""
 
+from tradeoff_core.figures.cause import (
+    fading_in,
+    feature_plane,
+    landing,
+    share_against_success,
+    share_bars,
+    share_by_epsilon,
+)
 from tradeoff_core.figures.certified import certified_regions
 from tradeoff_core.figures.defenses import (
     before_and_after,
@@ -35,10 +43,13 @@ __all__ = [
     "certified_regions",
     "cluster_scatter",
     "confusion",
+    "fading_in",
+    "feature_plane",
     "found_against_chance",
     "game_scores",
     "hover",
     "index_control",
+    "landing",
     "mask_norms",
     "pareto_front",
     "position_map",
@@ -46,6 +57,9 @@ __all__ = [
     "score_bins",
     "score_histogram",
     "seesaw",
+    "share_against_success",
+    "share_bars",
+    "share_by_epsilon",
     "tradeoff_by_epsilon",
     "tradeoff_plane",
     "turning_map",

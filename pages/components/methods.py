@@ -1,0 +1,241 @@
+"""What the methods of saliency show and do not show, and the measured explanation in words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tradeoff_core import zoo
+from tradeoff_core.attacks import Norm
+from tradeoff_core.cause import Correlation, correlate
+from tradeoff_core.poisoning import PoisonLabels
+from tradeoff_core.results import Cause
+from tradeoff_core.saliency import NOISE, SAMPLES, STEPS, Method
+from tradeoff_core.specs import DEFAULT_NETWORK, USUAL
+from tradeoff_core.zoo import Model
+
+CLEAR = 0.05  # p-value below which a correlation is more than chance
+STRONG = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A method's name, and what its picture shows and does not show, each as the end of a sentence."""
+
+    title: str
+    shows: str
+    hides: str
+
+
+METHODS = {
+    Method.INPUT_GRADIENT: Explained(
+        "Input gradient",
+        "how the class's score would change if a pixel got a little brighter",
+        "what a pixel contributed: a score that no longer changes has no gradient",
+    ),
+    Method.INPUT_X_GRADIENT: Explained(
+        "Input × gradient",
+        "the gradient times the pixel's brightness",
+        "anything where the image is black, however much it matters that it is black",
+    ),
+    Method.INTEGRATED_GRADIENTS: Explained(
+        "Integrated gradients",
+        "what each pixel adds to the score on the way from a black image to this one; the parts sum to the whole",
+        "what another starting image than black would have given",
+    ),
+    Method.SMOOTHGRAD: Explained(
+        "SmoothGrad",
+        f"the input gradient averaged over {SAMPLES} noisy copies of the image",
+        "the network's answer to this very image: the noise blurs it, and hides noise that is really there",
+    ),
+    Method.DEEPLIFT: Explained(
+        "DeepLift",
+        "what each pixel adds to the score compared with a black image, carried back layer by layer",
+        "how pixels act together: it shares out joint effects by a fixed rule",
+    ),
+    Method.GRAD_CAM: Explained(
+        "Grad-CAM",
+        "which regions of the last map of features speak for the class",
+        "single pixels: its map is coarse and only enlarged, so a small sticker is a blur",
+    ),
+    Method.GUIDED_GRAD_CAM: Explained(
+        "Guided Grad-CAM",
+        "fine lines inside the regions that Grad-CAM marks",
+        "much of the network: it draws edges even for networks with random weights",
+    ),
+    Method.OCCLUSION: Explained(
+        "Occlusion",
+        "how much the class's score falls when a patch is painted black",
+        "anything where the image is black already, and features larger than a patch",
+    ),
+}
+WITHOUT_SIGN = (Method.GRAD_CAM,)  # their values are 0 or more
+
+HOW_IT_WORKS = rf"""
+For an image $x$ and the score (logit) $f_c(x)$ of class $c$, an **attribution** is a number for every pixel:
+
+- **Input gradient** $\nabla_x f_c(x)$ (Simonyan et al., [2014](https://arxiv.org/abs/1312.6034)).
+- **Input × gradient** $x \odot \nabla_x f_c(x)$ (Shrikumar et al., [2016](https://arxiv.org/abs/1605.01713)).
+- **Integrated gradients** $x \odot \int_0^1 \nabla f_c(\alpha x) \, d\alpha$ (Sundararajan et al.,
+  [2017](https://arxiv.org/abs/1703.01365)), in {STEPS} steps or as many as it takes for the parts to sum to
+  $f_c(x) - f_c(0)$ within 1%.
+- **SmoothGrad** $\frac{{1}}{{n}} \sum_i \nabla f_c(x + \eta_i)$, $\eta_i \sim \mathcal{{N}}(0, {NOISE}^2)$ (Smilkov et al.,
+  [2017](https://arxiv.org/abs/1706.03825)).
+- **DeepLift** (Shrikumar et al., [2017](https://arxiv.org/abs/1704.02685)) replaces the slope of every activation by
+  $\Delta \text{{output}} / \Delta \text{{input}}$, compared with a black image.
+- **Grad-CAM** $\mathrm{{ReLU}}\big(\sum_k \overline{{\partial f_c / \partial A_k}} \, A_k\big)$ over the maps $A_k$ of the last
+  convolution (Selvaraju et al., [2017](https://arxiv.org/abs/1610.02391)); **guided**, times the gradient with all negative
+  parts cut off on the way back.
+- **Occlusion** $f_c(x) - f_c(x \text{{ with a black patch}})$ (Zeiler and Fergus, [2014](https://arxiv.org/abs/1311.2901)).
+
+DeepLift and guided backpropagation rewrite only the activations that they know. Where a network has others (leaky ReLU,
+ReLU6) they would be silently wrong, and are not drawn. Computed with [captum](https://captum.ai).
+
+The **share on the sticker** is $\sum_{{p \in s}} |a_p| \,/\, \sum_p |a_p|$ over the sticker's pixels $s$. If the
+network looked at all pixels alike, it would be the share of the image that the sticker covers. **Rank correlation** (Spearman)
+is 1 if the network with more attribution on the sticker always has the higher backdoor success, 0 if they have
+nothing to do with each other, −1 if it is always the other way round; $p$ is how often shuffled pairs would
+correlate as much.
+
+`python -m tradeoff_core.tools.cause` measures all of it again.
+
+"""
+
+
+def listed(methods: Sequence[Method]) -> str:
+    """Their names, as a list in a sentence."""
+    names = [METHODS[method].title for method in methods]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def zoo_of(dataset: str) -> list[Model]:
+    """The zoo's models of a data set."""
+    models = [zoo.find_model(name) for name in zoo.model_ids()]
+    return [model for model in models if model.spec.dataset == dataset]
+
+
+def along_epsilon(causes: Sequence[Cause]) -> list[Cause]:
+    """Those that differ in the training ε alone: clean-label sticker, l∞ attack or none, the usual network."""
+    chosen = [
+        cause
+        for cause in causes
+        if cause.shares
+        and cause.spec.poison
+        and cause.spec.poison.labels is PoisonLabels.CLEAN
+        and cause.spec.network == USUAL.get(cause.spec.dataset, DEFAULT_NETWORK)
+        and not cause.spec.training.lipschitz
+        and not cause.spec.training.interval_bounds
+        and (
+            cause.spec.training.attack is None
+            or (cause.spec.training.attack.norm is Norm.LINF and not cause.spec.training.attack.targeted)
+        )
+    ]
+    return sorted(chosen, key=lambda cause: cause.spec.training.epsilon)
+
+
+def _said(correlation: Correlation | None, of: str) -> str:
+    if correlation is None:
+        return f"Of {of} there are too few to correlate."
+    p = "p < 0.001" if correlation.p < 0.001 else f"p = {correlation.p:.3f}"
+    return f"Over {of} the rank correlation is **{correlation.value:+.2f}** ({p}, {correlation.n} networks)"
+
+
+def reading(causes: Sequence[Cause], method: Method) -> str:
+    """What the correlation of the share on the sticker with backdoor success says, also if against the explanation."""
+    poisoned = [cause for cause in causes if cause.spec.poison]
+    clean_label = [
+        cause for cause in poisoned if cause.spec.poison and cause.spec.poison.labels is PoisonLabels.CLEAN
+    ]
+
+    def correlation(of: Sequence[Cause]) -> Correlation | None:
+        return correlate(
+            [cause.shares[method][1].value for cause in of], [cause.success.value for cause in of]
+        )
+
+    every, within = correlation(causes), correlation(clean_label)
+    text = _said(every, "all of them") + ". " + _said(within, "those with clean-label poison") + ". "
+    if within is None:
+        return text + "So this says nothing yet about the explanation."
+    if within.p < CLEAR and within.value > 0:
+        verdict = (
+            "Where the poison is the same, networks that look more at the sticker open the door wider: that bears the "
+            "explanation out, as far as so few networks can"
+        )
+    elif within.p < CLEAR:
+        verdict = (
+            "Networks that look more at the sticker open the door *less*: that speaks against the explanation"
+        )
+    else:
+        verdict = (
+            "That is no more than chance could give: by this method the explanation is **not** borne out"
+        )
+    standard = [
+        cause
+        for cause in poisoned
+        if cause not in clean_label and cause.spec.training.epsilon == 0 and cause.success.value > 0.9
+    ]
+    if standard:
+        low = min(cause.shares[method][1].value for cause in standard)
+        verdict += (
+            f". A large share is not needed for a back door, though: with dirty labels a standard network "
+            f"has backdoor success {standard[0].success.value:.0%} at a share of {low:.0%}"
+        )
+    return text + verdict + "."
+
+
+def crossing(named: Sequence[tuple[str, Cause]], target: str) -> str:
+    """From how much of the sticker on half of the images are read as the target, for each network."""
+    parts = []
+    for name, cause in named:
+        at = next(
+            (
+                share
+                for share, reached in zip(cause.fading["share"], cause.fading["predicted"], strict=True)
+                if reached >= 0.5
+            ),
+            None,
+        )
+        end = cause.fading["margin"][-1] - cause.fading["margin"][0]
+        parts.append(
+            f"{name[0]}: the whole sticker moves it by **{end:+.1f}**, "
+            + (
+                "and half of the images never become it"
+                if at is None
+                else f"half of the images are read as {target} from {at:.0%} of it on"
+            )
+        )
+    return (
+        "; ".join(parts) + ". Logits of two networks have different scales: compare where the lines cross 0."
+    )
+
+
+def drawn_to(named: Sequence[tuple[str, Cause]], target: str, every: dict[str, Cause]) -> str:
+    """Whether untargeted attacks end in the target class more often than chance, and than without poison."""
+    parts = []
+    for name, cause in named:
+        total = int(cause.landing.sum())
+        if not total:
+            parts.append(f"{name[0]}: no image was fooled")
+            continue
+        share = cause.landing[cause.spec.target_class] / total
+        control = next(
+            (
+                other
+                for other in every.values()
+                if other.spec.poison is None
+                and other.spec.training == cause.spec.training
+                and other.spec.network == cause.spec.network
+                and other.landing.sum()
+            ),
+            None,
+        )
+        text = f"{name[0]}: **{share:.0%}** of {total:,} end as {target}"
+        if control and cause.spec.poison:
+            text += (
+                f", {control.landing[control.spec.target_class] / control.landing.sum():.0%} without poison"
+            )
+        parts.append(text)
+    chance = 1 / (len(named[0][1].landing) - 1)
+    return (
+        "; ".join(parts)
+        + f". Were all wrong classes alike, it would be {chance:.0%}. The attack ({named[0][1].attack}) wants any mistake, and "
+        "knows nothing of the back door."
+    )

@@ -1,0 +1,224 @@
+"""Why: what two networks look at in a clean, a stamped and an attacked image, and whether that explains the finding."""
+
+import numpy as np
+import streamlit as st
+from torch import tensor
+
+from pages.components import cards, getting, loaders, methods, pickers
+from tradeoff_core import figures, pictures, results
+from tradeoff_core.cause import METHODS
+from tradeoff_core.datasets import to_uint8
+from tradeoff_core.errors import TradeoffError
+from tradeoff_core.saliency import Method, share_within, why_unsupported
+from tradeoff_core.triggers import Sticker
+from tradeoff_core.zoo import Model
+
+NAMES = {
+    "target": "the back door's target",
+    "predicted": "what the network says",
+    "true": "the true class",
+}
+CLIP = 3  # standard deviations beyond which colours are the same, as in the paper's figure
+
+models = pickers.two_models()
+first = models[0][1]
+data_set = first.spec.dataset
+st.title("What do the networks look at?")
+getting.offer(data_set)
+
+columns = st.columns([2, 2, 1, 2])
+method = columns[0].selectbox(
+    "Method",
+    list(Method),
+    format_func=lambda name: methods.METHODS[name].title,
+    key="method",
+    bind="query-params",
+    help="How it is computed which pixels speak for a class. They disagree: none of them is the truth.",
+)
+which = columns[1].selectbox(
+    "Pixels that speak for",
+    list(loaders.WHICH),
+    format_func=NAMES.__getitem__,
+    key="which",
+    bind="query-params",
+    help="The class that is explained. *Target* is the class that the attacker wants stamped images to be read as.",
+)
+number = columns[2].number_input(
+    "Image", 1, 50, key="image", bind="query-params", help="Counts through the test images."
+)
+opacity = columns[3].slider(
+    "Colours over the image",
+    0,
+    100,
+    100,
+    5,
+    format="%d%%",
+    key="opacity-of-map",
+    bind="query-params",
+    help="How strongly the colours cover the image under them. 100%: the colours alone.",
+)
+outline = st.toggle("Outline the sticker", True, key="outline", bind="query-params")
+explained = methods.METHODS[method]
+st.caption(f"**{explained.title}** shows {explained.shows}. It does not show {explained.hides}.")
+
+
+def three_pictures(letter: str, model: Model, place: int) -> list[float]:
+    """A model's three images and, under each, what speaks for the class; returns the shares on the sticker."""
+    st.markdown(f"#### :{'blue' if letter == 'A' else 'orange'}[■] {letter}: {pickers.describe(model)}")
+    images, label, read = loaders.three_images(model, place)
+    trigger = model.spec.trigger
+    footprint = trigger.footprint(*images.shape[2:]) if isinstance(trigger, Sticker) else None
+    titles = ("Clean", f"With the {cards.kind_of_trigger(model)} on", f"Attacked ({model.spec.evaluation})")
+    verdicts = cards.verdicts(model, read, tensor([label] * 3))
+    rows = [
+        (to_uint8(images), [f"**{title}**: {said}" for title, said in zip(titles, verdicts, strict=True)])
+    ]
+    reason = why_unsupported(loaders.network(model), method)
+    shares: list[float] = []
+    if reason is None:
+        maps, classes = loaders.attributions(model, place, method, which)
+        published = method is Method.INPUT_GRADIENT and images.shape[1] > 1
+        limit = CLIP * float((maps if published else maps.sum(1)).std())
+        drawn = pictures.drawn_attribution(maps, images, limit, opacity / 100, as_published=published)
+        captions = [f"for {cards.called(model, label)}" for label in classes]
+        if footprint is not None:
+            shares = share_within(maps, footprint).tolist()
+            captions = [
+                f"{caption}; on the sticker: {share:.0%}"
+                for caption, share in zip(captions, shares, strict=True)
+            ]
+        rows.append((drawn, captions))
+    factor = max(1, pictures.ENLARGED // images.shape[2])
+    for pixels, captions in rows:
+        shown = pictures.framed(pixels, factor)
+        if outline and footprint is not None:
+            shown = pictures.outlined(shown, footprint, factor)
+        for column, picture, caption in zip(st.columns(3), shown, captions, strict=True):
+            column.image(picture, caption=caption, width="stretch", output_format="PNG")
+    if reason:
+        st.info(f"{reason[0].upper()}{reason[1:]}. Choose another method for it.", icon=":material/info:")
+    return shares
+
+
+if loaders.shown(first) is not None:
+    place = loaders.not_of_the_target(first, number - 1)
+    found = {}
+    for (letter, model), side in zip(models, st.columns(2, gap="large"), strict=False):
+        with side:
+            try:
+                found[letter] = three_pictures(letter, model, place)
+            except TradeoffError as error:
+                st.error(str(error), icon=":material/error:")
+    told = [
+        f"in {letter} **{shares[1]:.0%}** of it is on the sticker, once that is on"
+        for letter, shares in found.items()
+        if shares and not np.isnan(shares[1])
+    ]
+    if told:
+        sticker = models[-1][1].spec.trigger
+        _, height, width = loaders.image_shape(first)
+        area = float(sticker.footprint(height, width).mean()) if isinstance(sticker, Sticker) else 0.0
+        st.markdown(
+            f"Of everything that speaks for or against {NAMES[which]}, "
+            + ", ".join(told)
+            + f". It covers {area:.1%} of the image."
+        )
+    st.caption(
+        "Orange: a brighter pixel speaks for the class, blue: against it, white: neither."
+        if method not in methods.WITHOUT_SIGN
+        else "The more orange, the more a place speaks for the class."
+    )
+    st.caption(
+        f"One scale for a network's three pictures; colours end at {CLIP} standard deviations."
+        + (
+            " The input gradient of photographs is drawn as in the paper: every colour by itself, around grey."
+            if method is Method.INPUT_GRADIENT and loaders.image_shape(first)[0] > 1
+            else ""
+        )
+    )
+
+every = results.causes(data_set)
+by_id = {cause.model: cause for cause in every}
+chosen = [(letter, model, by_id[model.id]) for letter, model in models if model.id in by_id]
+st.header("Does that hold beyond one picture?")
+if not every:
+    st.info(
+        "Nothing was measured on the networks of this data set: choose digits or CIFAR-10.",
+        icon=":material/info:",
+    )
+
+on_images = [(f"{letter}, {pickers.describe(model)}", cause) for letter, model, cause in chosen]
+with_sticker = [(name, cause) for name, cause in on_images if cause.shares]
+by = method if method in METHODS else Method.INPUT_GRADIENT  # every method on every image would take days
+if every:
+    st.caption(
+        f"Measured on every test image are {methods.listed(METHODS)}; shown here: "
+        f"{methods.METHODS[by].title.lower()}, for the back door's target."
+    )
+left, right = st.columns(2, gap="large")
+if with_sticker:
+    with left:
+        st.subheader("How much is on the sticker?")
+        cards.chart(figures.share_bars(with_sticker, by), name="share-on-sticker")
+        means = [(name[0], cause.shares[by][1]) for name, cause in with_sticker]
+        st.markdown(
+            f"On average over the {with_sticker[0][1].n:,} test images that are not of the target class, "
+            + " and ".join(f"**{mean.value:.0%}** in {letter}" for letter, mean in means)
+            + " of what speaks for or against the target lies on the sticker's pixels."
+        )
+elif every and on_images:
+    left.info("A watermark covers the whole image, so there is no share to measure.", icon=":material/info:")
+curve = methods.along_epsilon(every)
+if len(curve) > 1:
+    with right:
+        st.subheader("Against the training ε")
+        cards.chart(figures.share_by_epsilon(curve, by), name="share-by-epsilon")
+        ends = [cause.shares[by][1].value for cause in (curve[0], curve[-1])]
+        st.markdown(
+            f"From standard training to the largest training ε the share goes from **{ends[0]:.0%}** to **{ends[1]:.0%}**, "
+            f"backdoor success from **{curve[0].success.value:.0%}** to **{curve[-1].success.value:.0%}** (seed 0)."
+        )
+
+
+def pick() -> None:
+    """Make the clicked network model B."""
+    points = st.session_state["every-network"].selection.points
+    data = points[0].get("customdata") if points else None
+    name = data[0] if isinstance(data, list) else data
+    if name in by_id:
+        st.session_state["B"] = name
+
+
+stickers = [cause for cause in every if cause.shares]
+if len(stickers) > 2:
+    st.subheader("Over all networks")
+    zoo_names = {model.id: pickers.describe(model) for model in methods.zoo_of(data_set)}
+    cards.chart(
+        figures.share_against_success(
+            [(zoo_names[cause.model], cause) for cause in stickers],
+            by,
+            {letter: model.id for letter, model in models},
+        ),
+        name="every-network",
+        on_select=pick,
+        selection_mode="points",
+    )
+    st.caption("Click a point to make its network model B.")
+    st.markdown(methods.reading(stickers, by))
+
+if on_images:
+    target = cards.called(first, first.spec.target_class)
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("While the sticker fades in")
+        cards.chart(figures.fading_in(on_images, target), name="fading-in")
+        st.markdown(methods.crossing(on_images, target))
+    with right:
+        st.subheader("Where adversarial examples end")
+        cards.chart(
+            figures.landing(on_images, cards.class_names(first), first.spec.target_class), name="landing"
+        )
+        st.markdown(methods.drawn_to(on_images, target, by_id))
+
+with st.expander("How it works", icon=":material/function:"):
+    st.markdown(methods.HOW_IT_WORKS + cards.CITATION)

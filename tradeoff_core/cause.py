@@ -1,0 +1,230 @@
+"""Numbers for the paper's explanation: a robust network leans on few large features, and a sticker is one.
+
+Weng et al. (2020) show it in one picture, the input gradient. Here it is measured on every test image: how much of the
+attribution for the target class falls on the sticker, how its logit moves as the sticker fades in, whether the target
+class draws untargeted adversarial examples, and where stamped images lie among the features.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn.metrics import silhouette_score
+from torch import Tensor
+
+from tradeoff_core.attacks import perturb
+from tradeoff_core.datasets import ImageDataset
+from tradeoff_core.evaluation import in_batches, predict
+from tradeoff_core.networks import Network
+from tradeoff_core.poisoning import PoisonedDataset
+from tradeoff_core.saliency import Method, attribute, share_within
+from tradeoff_core.specs import ExperimentSpec
+from tradeoff_core.triggers import Sticker, Trigger
+
+METHODS = (Method.INPUT_GRADIENT, Method.INPUT_X_GRADIENT, Method.GRAD_CAM)  # that every network supports
+FADES = tuple(step / 10 for step in range(11))  # from the clean image (0) to the stamped one (1)
+MOST = 1000  # images that are attacked, and of each kind whose features are compared
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean of `n` values with its 95% interval (normal); NaN of none. `missing` values could not be had."""
+
+    value: float
+    half: float
+    n: int
+    missing: int = 0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its lower and its upper end."""
+        return self.value - self.half, self.value + self.half
+
+
+def mean_of(values: NDArray[np.floating[Any]]) -> Mean:
+    """The mean of those of the values (N,) that are no NaN."""
+    kept = values[~np.isnan(values)]
+    missing = len(values) - len(kept)
+    if not len(kept):
+        return Mean(float("nan"), float("nan"), 0, missing)
+    spread = float(kept.std(ddof=1)) if len(kept) > 1 else 0.0
+    return Mean(float(kept.mean()), 1.959964 * spread / sqrt(len(kept)), len(kept), missing)
+
+
+def shares_on_sticker(
+    network: Network, images: NDArray[np.uint8], sticker: Sticker, target_class: int, method: Method
+) -> NDArray[np.float64]:
+    """The share (2, N) of what speaks for the target class that lies on the sticker's pixels.
+
+    First of the clean images (N, H, W, C), where the sticker is not, then of the stamped ones. NaN where the
+    attribution is 0 throughout.
+    """
+    footprint = sticker.footprint(*images.shape[1:3])
+    shares = [
+        [
+            share_within(
+                attribute(network, shown, torch.full((len(shown),), target_class), method), footprint
+            )
+            for shown in (batch, sticker.apply(batch))
+        ]
+        for batch in in_batches(images)
+    ]
+    return torch.stack([torch.cat(row) for row in zip(*shares, strict=True)]).double().numpy()
+
+
+def fading_in(
+    network: Network, images: NDArray[np.uint8], trigger: Trigger, target_class: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The target's logit less the largest other one as the trigger fades in, and whether the target is predicted.
+
+    Both (len(FADES), N), along the straight line from the clean image to the stamped one.
+    """
+    margins = []
+    with torch.inference_mode():
+        for batch in in_batches(images):
+            stamped = trigger.apply(batch)
+            logits = torch.stack([network(torch.lerp(batch, stamped, fade)) for fade in FADES])  # (F, n, K)
+            others = logits.clone()
+            others[..., target_class] = -torch.inf
+            margins.append(logits[..., target_class] - others.amax(-1))
+    joined = torch.cat(margins, dim=1).double().numpy()
+    return joined, joined > 0
+
+
+def landing(network: Network, images: Tensor, labels: Tensor, spec: ExperimentSpec) -> NDArray[np.int64]:
+    """Where untargeted adversarial examples of images (N, C, H, W) end: how many in each class (K,).
+
+    Counted are those that were read rightly and are misread after the attack of the spec's evaluation.
+    """
+    right = predict(network, images).argmax(1) == labels
+    images, labels = images[right], labels[right]
+    ends = [
+        predict(
+            network, perturb(network, batch, given, spec.evaluation, torch.Generator().manual_seed(spec.seed))
+        ).argmax(1)
+        for batch, given in zip(torch.split(images, 250), torch.split(labels, 250), strict=True)
+    ]
+    predicted = torch.cat(ends) if ends else labels
+    return np.bincount(predicted[predicted != labels].numpy(), minlength=network.classes)
+
+
+def features_of(network: Network, images: NDArray[np.uint8], trigger: Trigger | None = None) -> Tensor:
+    """Penultimate features (N, D) of images (N, H, W, C), stamped if there is a trigger."""
+    with torch.inference_mode():
+        return torch.cat(
+            [
+                network.features(trigger.apply(batch) if trigger else batch, network.layers[-1])
+                for batch in in_batches(images)
+            ]
+        )
+
+
+def separation(first: Tensor, second: Tensor) -> float:
+    """How far two groups of features (N, D), (M, D) lie apart: their mean silhouette (Rousseeuw 1987), -1 to 1.
+
+    1: two tight, distant groups; 0: one within the other. NaN if a group is empty.
+    """
+    if not len(first) or not len(second):
+        return float("nan")
+    groups = np.repeat([0, 1], [len(first), len(second)])
+    return float(silhouette_score(torch.cat([first, second]).numpy(), groups))
+
+
+def measure_cause(
+    network: Network,
+    spec: ExperimentSpec,
+    test: ImageDataset,
+    training: PoisonedDataset,
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """All of this for one network, as a document; `tell` is told what is measured next.
+
+    Test images of the target class are left out, except that stamped ones are compared with them.
+    """
+    target, trigger = spec.target_class, spec.trigger
+    others = np.flatnonzero(test.labels != target)
+    images = test.images[others]
+    document: dict[str, Any] = {"n": len(images)}
+    if isinstance(trigger, Sticker):
+        footprint = trigger.footprint(*images.shape[1:3])
+        document["covered"] = float(footprint.mean())
+        document["share"] = {}
+        for method in METHODS:
+            tell(method)
+            clean, stamped = shares_on_sticker(network, images, trigger, target, method)
+            document["share"][method.value] = {"clean": _mean(clean), "stamped": _mean(stamped)}
+    tell("fading in")
+    margins, reached = fading_in(network, images, trigger, target)
+    document["fading"] = {
+        "share": list(FADES),
+        "margin": margins.mean(1).round(4).tolist(),
+        "quartiles": np.quantile(margins, (0.25, 0.75), axis=1).round(4).tolist(),
+        "predicted": reached.mean(1).round(4).tolist(),
+    }
+    tell("landing")
+    few = test.take(others).spread(MOST)
+    counts = landing(network, *few.tensors(), spec)
+    document["landing"] = {"attack": str(spec.evaluation), "n": len(few), "counts": counts.tolist()}
+    tell("features")
+    of_target = np.flatnonzero(training.data.labels == target)
+    is_poisoned = training.poisoned[of_target]
+    groups = {
+        "clean": features_of(network, _few(training.data.images[of_target[~is_poisoned]])),
+        "poisoned": features_of(network, _few(training.data.images[of_target[is_poisoned]])),
+        "stamped": features_of(network, few.images, trigger),
+        "target": features_of(network, _few(test.images[test.labels == target])),
+        "untouched": features_of(network, few.images),
+    }
+    document["separation"] = {
+        f"{first}, {second}": _rounded(separation(groups[first], groups[second]))
+        for first, second in (
+            ("clean", "poisoned"),
+            ("stamped", "target"),
+            ("stamped", "untouched"),
+            ("stamped", "poisoned"),
+        )
+    }
+    return document
+
+
+def _mean(values: NDArray[np.float64]) -> dict[str, Any]:
+    mean = mean_of(values)
+    return {"mean": mean.value, "half": mean.half, "n": mean.n, "missing": mean.missing}
+
+
+def _rounded(value: float) -> float | None:
+    return None if np.isnan(value) else round(value, 4)
+
+
+def _few(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """At most MOST of the images, evenly spaced."""
+    at = np.unique(np.linspace(0, len(images) - 1, min(MOST, len(images))).round().astype(int))
+    return images[at] if len(images) else images
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """Spearman's rank correlation of n pairs, and its two-sided p-value from all or 9,999 permutations."""
+
+    value: float
+    p: float
+    n: int
+
+
+def correlate(first: list[float], second: list[float]) -> Correlation | None:
+    """How two quantities rise together; None of fewer than four pairs, or if one of them does not vary."""
+    if len(first) < 4 or len(set(first)) == 1 or len(set(second)) == 1:
+        return None
+    tested = stats.permutation_test(
+        (np.array(first),),
+        lambda values: stats.spearmanr(values, second).statistic,
+        permutation_type="pairings",
+        n_resamples=9_999,
+        rng=np.random.default_rng(0),
+    )
+    return Correlation(float(tested.statistic), float(tested.pvalue), len(first))
