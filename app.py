@@ -17,6 +17,7 @@ page = st.navigation(
         ],
         "Look closer": [
             st.Page("pages/saliency.py", title="Saliency", icon=":material/visibility:"),
+            st.Page("pages/features.py", title="Features", icon=":material/scatter_plot:"),
             st.Page("pages/stickers.py", title="Stickers", icon=":material/approval:"),
             st.Page("pages/perturbations.py", title="Perturbations", icon=":material/grain:"),
         ],

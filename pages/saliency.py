@@ -18,6 +18,7 @@ NAMES = {
     "predicted": "what the network says",
     "true": "the true class",
 }
+WIDTH = 112  # of a picture on the page: three of them fit beside three
 CLIP = 3  # standard deviations beyond which colours are the same, as in the paper's figure
 
 models = pickers.two_models()
@@ -93,8 +94,7 @@ def three_pictures(letter: str, model: Model, place: int) -> list[float]:
         shown = pictures.framed(pixels, factor)
         if outline and footprint is not None:
             shown = pictures.outlined(shown, footprint, factor)
-        for column, picture, caption in zip(st.columns(3), shown, captions, strict=True):
-            column.image(picture, caption=caption, width="stretch", output_format="PNG")
+        st.image(list(shown), caption=captions, width=WIDTH, output_format="PNG")
     if reason:
         st.info(f"{reason[0].upper()}{reason[1:]}. Choose another method for it.", icon=":material/info:")
     return shares
@@ -110,31 +110,25 @@ if loaders.shown(first) is not None:
             except TradeoffError as error:
                 st.error(str(error), icon=":material/error:")
     told = [
-        f"in {letter} **{shares[1]:.0%}** of it is on the sticker, once that is on"
+        f"**{shares[1]:.0%}** in {letter}"
         for letter, shares in found.items()
         if shares and not np.isnan(shares[1])
     ]
     if told:
-        sticker = models[-1][1].spec.trigger
-        _, height, width = loaders.image_shape(first)
-        area = float(sticker.footprint(height, width).mean()) if isinstance(sticker, Sticker) else 0.0
+        sticker = next(model.spec.trigger for _, model in models if isinstance(model.spec.trigger, Sticker))
+        area = float(sticker.footprint(*loaders.image_shape(first)[1:]).mean())
         st.markdown(
-            f"Of everything that speaks for or against {NAMES[which]}, "
-            + ", ".join(told)
-            + f". It covers {area:.1%} of the image."
+            f"Of all that speaks for or against {NAMES[which]}, {' and '.join(told)} lies on the sticker once it is on. "
+            f"It covers {area:.1%} of the image."
         )
+    if method is Method.INPUT_GRADIENT and loaders.image_shape(first)[0] > 1:
+        colours = "Drawn as in the paper: every colour of a pixel by itself, grey is no effect."
+    elif method in methods.WITHOUT_SIGN:
+        colours = "The more orange, the more a place speaks for the class."
+    else:
+        colours = "Orange speaks for the class, blue against it, white does neither."
     st.caption(
-        "Orange: a brighter pixel speaks for the class, blue: against it, white: neither."
-        if method not in methods.WITHOUT_SIGN
-        else "The more orange, the more a place speaks for the class."
-    )
-    st.caption(
-        f"One scale for a network's three pictures; colours end at {CLIP} standard deviations."
-        + (
-            " The input gradient of photographs is drawn as in the paper: every colour by itself, around grey."
-            if method is Method.INPUT_GRADIENT and loaders.image_shape(first)[0] > 1
-            else ""
-        )
+        f"{colours} One scale for a network's three pictures; colours end at {CLIP} standard deviations."
     )
 
 every = results.causes(data_set)
@@ -152,8 +146,8 @@ with_sticker = [(name, cause) for name, cause in on_images if cause.shares]
 by = method if method in METHODS else Method.INPUT_GRADIENT  # every method on every image would take days
 if every:
     st.caption(
-        f"Measured on every test image are {methods.listed(METHODS)}; shown here: "
-        f"{methods.METHODS[by].title.lower()}, for the back door's target."
+        f"Measured on every test image: {methods.listed(METHODS)}. Shown here is {methods.METHODS[by].title}, for the back "
+        "door's target."
     )
 left, right = st.columns(2, gap="large")
 if with_sticker:

@@ -9,7 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from torch import Generator, Tensor, cat, tensor
 
-from tradeoff_core import evaluation, results, saliency, zoo
+from tradeoff_core import evaluation, projection, results, saliency, zoo
 from tradeoff_core.attacks import Attack, perturb_at
 from tradeoff_core.certification import has_bounds
 from tradeoff_core.datasets import ImageDataset, Split, available, how_to_get, load_dataset, to_show
@@ -322,3 +322,53 @@ def _attributions(
         "true": [label] * 3,
     }[which]
     return saliency.attribute(network(_model), images, tensor(classes), method, SEED), classes
+
+
+def crowd(model: Model, count: int) -> projection.Crowd:
+    """Clean, poisoned, stamped and adversarial images as the model's network sees them, at most `count` of each."""
+    return _crowd(model.sha256, to_show(model.spec.dataset), available(model.spec.dataset), count, model)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Reading, stamping and attacking images")
+def _crowd(
+    sha256: str,  # noqa: ARG001
+    data: str | None,  # noqa: ARG001
+    here: bool,
+    count: int,
+    _model: Model,
+) -> projection.Crowd:
+    training = poisoned(_model) if here and not _model.trained_elsewhere else None
+    return projection.gather(network(_model), _model.spec, test_split(_model), training, count)
+
+
+def laid_out(
+    model: Model, count: int, dimensions: int, tsne: bool, progress: Callable[[float], None]
+) -> NDArray[np.float64]:
+    """The crowd's features in a plane or in space (N, 2 or 3)."""
+    return _laid_out(
+        model.sha256,
+        to_show(model.spec.dataset),
+        available(model.spec.dataset),
+        count,
+        dimensions,
+        tsne,
+        model,
+        progress,
+    )
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _laid_out(
+    sha256: str,  # noqa: ARG001
+    data: str | None,  # noqa: ARG001
+    here: bool,  # noqa: ARG001
+    count: int,
+    dimensions: int,
+    tsne: bool,
+    _model: Model,
+    _progress: Callable[[float], None],
+) -> NDArray[np.float64]:
+    features = crowd(_model, count).features
+    if tsne:
+        return projection.neighbours(features, dimensions, _progress)
+    return projection.principal(features, dimensions)[0]

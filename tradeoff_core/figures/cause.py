@@ -1,6 +1,7 @@
 """Figures of the explanation: attribution on the sticker, the fading sticker, where attacks land, features in a plane."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -24,6 +25,7 @@ from tradeoff_core.figures.shared import (
     percent,
 )
 from tradeoff_core.poisoning import PoisonLabels
+from tradeoff_core.projection import GROUPS
 from tradeoff_core.results import Cause
 from tradeoff_core.saliency import Method
 
@@ -34,13 +36,13 @@ KINDS = (  # of networks in the plot of all of them: name, symbol, and which the
     ("dirty-label", "diamond", POISONED),
     ("no poison", "x", NEUTRAL),
 )
-GROUPS = {  # of images among the features: colour, symbol
-    "clean": (CLEAN, "circle"),
-    "poisoned": (POISONED, "circle"),
-    "stamped": (POISONED, "diamond-open"),
-    "adversarial": (ADVERSARIAL, "x"),
-}
-SYMBOLS_3D = {"x": "x", "circle": "circle", "diamond-open": "diamond-open"}
+LOOKS = (  # of projection.GROUPS among the features: colour, symbol
+    (NEUTRAL, "circle"),
+    (CLEAN, "circle"),
+    (POISONED, "square"),
+    (POISONED, "diamond-open"),
+    (ADVERSARIAL, "x"),
+)
 
 
 def told(name: str, mean: Mean) -> str:
@@ -250,30 +252,30 @@ def landing(models: Named, classes: Sequence[str], target: int) -> go.Figure:
     return laid_out(figure, 340, barmode="group")
 
 
-def feature_plane(points: NDArray[np.float64], groups: Sequence[str], axes: str) -> go.Figure:
+def feature_plane(points: NDArray[np.float64], group: NDArray[np.int64], axes: str) -> go.Figure:
     """Images among the features in two or three dimensions (N, 2 or 3), by group; customdata is the place among all."""
     figure = go.Figure()
-    three = points.shape[1] == 3
-    for group, (colour, symbol) in GROUPS.items():
-        where = np.flatnonzero(np.array(groups) == group)
+    for number, (name, (colour, symbol)) in enumerate(zip(GROUPS, LOOKS, strict=True)):
+        where = np.flatnonzero(group == number)
         if not len(where):
             continue
-        options = {
+        options: dict[str, Any] = {
             "mode": "markers",
-            "name": group,
+            "name": name,
             "customdata": where,
-            "hovertemplate": f"{group}<extra></extra>",
+            "hovertemplate": f"{name}<extra></extra>",
         }
+        marker = {"color": colour, "symbol": symbol, "opacity": 0.7}
         x, y, *rest = points[where].T
-        if three:
-            marker = {"color": colour, "symbol": symbol, "size": 4, "opacity": 0.7}
-            figure.add_scatter3d(x=x, y=y, z=rest[0], marker=marker, **options)
+        if rest:
+            figure.add_scatter3d(x=x, y=y, z=rest[0], marker=marker | {"size": 4}, **options)
         else:
-            marker = {"color": colour, "symbol": symbol, "size": 7, "opacity": 0.7}
-            figure.add_scatter(x=x, y=y, marker=marker, unselected={"marker": {"opacity": 0.2}}, **options)
+            figure.add_scatter(
+                x=x, y=y, marker=marker | {"size": 7}, unselected={"marker": {"opacity": 0.15}}, **options
+            )
     titles = [f"{axes} {number}" for number in (1, 2, 3)]
     figure.update_scenes(xaxis_title=titles[0], yaxis_title=titles[1], zaxis_title=titles[2])
     figure.update_xaxes(title=titles[0], zeroline=False, showticklabels=False)
     figure.update_yaxes(title=titles[1], zeroline=False, showticklabels=False)
-    laid_out(figure, 460)
+    laid_out(figure, 480)
     return figure.update_layout(legend={"itemsizing": "constant"})
