@@ -21,6 +21,8 @@ PAGES = (
     "overview",
     "tradeoff",
     "paper",
+    "saliency",
+    "features",
     "stickers",
     "perturbations",
     "spectral_signatures",

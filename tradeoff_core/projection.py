@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from tradeoff_core.attacks import perturb
-from tradeoff_core.datasets import ImageDataset, to_uint8
+from tradeoff_core.datasets import ImageDataset, to_tensor, to_uint8
 from tradeoff_core.defenses.detection import Floats
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.evaluation import in_batches, predicted_classes
@@ -24,6 +24,7 @@ STAGES, ROUNDS = (
 )  # of t-SNE: the first one with early exaggeration, and the least that scikit-learn takes
 PERPLEXITY = 30.0
 FEWEST = 4
+AT_ONCE = 100  # images that are attacked together
 GROUPS = ("clean, other classes", "clean, target class", "poisoned", "stamped", "adversarial")
 
 
@@ -50,25 +51,21 @@ def gather(
     Poisoned ones are training images. The others are test images: untouched, of other classes and of the target;
     then the same ones of other classes with the trigger on, and attacked as the spec's evaluation says.
     """
-    target = spec.target_class
-    others = test.take(np.flatnonzero(test.labels != target)).spread(count)
-    clean = test.take(np.flatnonzero(test.labels == target)).spread(count)
-    images, labels = others.tensors()
+    is_target = test.labels == spec.target_class
+    others = _some(test, ~is_target, count)
+    images, labels = to_tensor(others[0]), torch.from_numpy(others[1].astype(np.int64))
     generator = torch.Generator().manual_seed(spec.seed)
-    attacked = torch.cat(
-        [
-            perturb(network, batch, given, spec.evaluation, generator)
-            for batch, given in zip(torch.split(images, 100), torch.split(labels, 100), strict=True)
-        ]
-    )
-    parts = [(others.images, others.labels), (clean.images, clean.labels)]
-    if training is not None and training.poisoned.any():
-        poisoned = training.data.take(np.flatnonzero(training.poisoned)).spread(count)
-        parts.append((poisoned.images, poisoned.labels))
-    else:
-        parts.append((others.images[:0], others.labels[:0]))
-    parts.append((to_uint8(spec.trigger.apply(images)), others.labels))
-    parts.append((to_uint8(attacked), others.labels))
+    attacked = [
+        perturb(network, batch, given, spec.evaluation, generator)
+        for batch, given in zip(torch.split(images, AT_ONCE), torch.split(labels, AT_ONCE), strict=True)
+    ]
+    parts = [
+        others,
+        _some(test, is_target, count),
+        _some(training.data, training.poisoned, count) if training else (others[0][:0], others[1][:0]),
+        (to_uint8(spec.trigger.apply(images)), others[1]),
+        (to_uint8(torch.cat(attacked)), others[1]),
+    ]
     pixels = np.concatenate([part for part, _ in parts])
     with torch.inference_mode():
         seen = torch.cat([network.features(batch, network.layers[-1]) for batch in in_batches(pixels)])
@@ -79,6 +76,15 @@ def gather(
         predicted_classes(network, pixels),
         seen.numpy(),
     )
+
+
+def _some(
+    data: ImageDataset, where: NDArray[np.bool_], count: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """At most `count` of the images that a mask (N,) chooses, evenly spaced, and their labels."""
+    index = np.flatnonzero(where)
+    few = index[np.linspace(0, len(index) - 1, min(count, len(index))).round().astype(int)]
+    return data.images[few], data.labels[few]
 
 
 def principal(features: Floats, dimensions: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,19 +9,10 @@ import copy
 import warnings
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import torch
-from captum.attr import (
-    DeepLift,
-    GuidedBackprop,
-    InputXGradient,
-    IntegratedGradients,
-    LayerAttribution,
-    LayerGradCam,
-    Occlusion,
-)
-from captum.attr import Saliency as InputGradient
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -180,19 +171,26 @@ def _last_map(network: Network) -> str | None:
     return found[-1] if found and convolves else None
 
 
+def _captum() -> Any:
+    """captum's attribution methods; loading them takes half a second, which most pages can save."""
+    from captum import attr
+
+    return attr
+
+
 def _input_gradient(network: Network, images: Tensor, classes: Tensor, _seed: int) -> Tensor:
-    maps: Tensor = InputGradient(network).attribute(images, classes, abs=False)
+    maps: Tensor = _captum().Saliency(network).attribute(images, classes, abs=False)
     return maps
 
 
 def _input_x_gradient(network: Network, images: Tensor, classes: Tensor, _seed: int) -> Tensor:
-    maps: Tensor = InputXGradient(network).attribute(images, classes)
+    maps: Tensor = _captum().InputXGradient(network).attribute(images, classes)
     return maps
 
 
 def _integrated_gradients(network: Network, images: Tensor, classes: Tensor, _seed: int) -> Tensor:
     """With 50 steps, and for images whose sum is off by over 1% again with more: robust networks bend sharply."""
-    method, steps = IntegratedGradients(network), STEPS
+    method, steps = _captum().IntegratedGradients(network), STEPS
     maps: Tensor = method.attribute(images, 0.0, classes, n_steps=steps)
     with torch.no_grad():
         whole = _logits(network, images, classes) - _logits(network, torch.zeros_like(images), classes)
@@ -228,20 +226,20 @@ def _deeplift(network: Network, images: Tensor, classes: Tensor, _seed: int) -> 
     for name, part in list(copied.named_modules()):
         if isinstance(part, nn.MaxPool2d):
             copied.set_submodule(name, _PairwiseMax())
-    maps: Tensor = DeepLift(copied).attribute(images, 0.0, classes)
+    maps: Tensor = _captum().DeepLift(copied).attribute(images, 0.0, classes)
     return maps
 
 
 def _grad_cam(network: Network, images: Tensor, classes: Tensor, _seed: int) -> Tensor:
     copied = copy.deepcopy(network)
     layer = copied.get_submodule(_last_map(network) or "")
-    coarse = LayerGradCam(copied, layer).attribute(images, classes, relu_attributions=True)
-    maps: Tensor = LayerAttribution.interpolate(coarse, images.shape[2:], "bilinear")
+    coarse = _captum().LayerGradCam(copied, layer).attribute(images, classes, relu_attributions=True)
+    maps: Tensor = _captum().LayerAttribution.interpolate(coarse, images.shape[2:], "bilinear")
     return maps
 
 
 def _guided_grad_cam(network: Network, images: Tensor, classes: Tensor, seed: int) -> Tensor:
-    guided: Tensor = GuidedBackprop(copy.deepcopy(network)).attribute(images, classes)
+    guided: Tensor = _captum().GuidedBackprop(copy.deepcopy(network)).attribute(images, classes)
     return guided * _grad_cam(network, images, classes, seed)
 
 
@@ -250,8 +248,12 @@ def _occlusion(network: Network, images: Tensor, classes: Tensor, _seed: int) ->
     window = (channels, max(1, round(height / PATCHES)), max(1, round(width / PATCHES)))
     strides = (channels, *(max(1, side // 2) for side in window[1:]))
     with torch.no_grad():
-        maps: Tensor = Occlusion(network).attribute(
-            images, window, strides, 0.0, classes, perturbations_per_eval=max(1, AT_ONCE // len(images))
+        maps: Tensor = (
+            _captum()
+            .Occlusion(network)
+            .attribute(
+                images, window, strides, 0.0, classes, perturbations_per_eval=max(1, AT_ONCE // len(images))
+            )
         )
     return maps[:, :1]  # the same for all channels: a patch covers them all
 
