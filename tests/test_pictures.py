@@ -61,3 +61,39 @@ def test_the_trigger_slider_ends_with_the_last_round_and_names_the_flagged():
     ]
     steps = figure.layout.sliders[0].steps
     assert [step.args[0][0] for step in steps] == ["1", "5", "9", "10"]
+
+
+def test_attributions_are_blue_against_white_for_nothing_and_orange_for_and_clipped():
+    maps, images = torch.tensor([[[[-2.0, 0.0], [1.0, 4.0]]]]), torch.zeros(1, 1, 2, 2)
+    drawn = pictures.drawn_attribution(maps, images, limit=2.0)
+    blue, orange, white = pictures.AGAINST, pictures.FOR, pictures.NOTHING
+    assert drawn.shape == (1, 2, 2, 3)
+    assert drawn[0, 0].tolist() == [blue.tolist(), white.tolist()]
+    assert drawn[0, 1].tolist() == [np.round((white + orange) / 2).astype(int).tolist(), orange.tolist()]
+    assert (pictures.drawn_attribution(maps, images, 2.0, opacity=0) == 0).all()  # the black image alone
+    half = pictures.drawn_attribution(maps, images, 2.0, opacity=0.5)
+    assert half[0, 0, 1].tolist() == [128] * 3
+    assert (pictures.drawn_attribution(maps * 0, images, 0.0) == 255).all()
+
+
+def test_attributions_as_published_are_each_colour_by_itself_around_grey():
+    maps = torch.tensor([3.0, 0.0, -6.0]).view(1, 3, 1, 1)
+    drawn = pictures.drawn_attribution(maps, torch.zeros(1, 3, 1, 1), limit=3.0, as_published=True)
+    assert drawn[0, 0, 0].tolist() == [255, 128, 0]
+
+
+def test_the_outline_lies_around_the_footprint_and_leaves_its_pixels():
+    images = np.full((1, 8, 8, 1), 7, dtype=np.uint8)
+    footprint = np.zeros((8, 8), dtype=bool)
+    footprint[5:7, 4:7] = True
+    factor = 6
+    shown = pictures.framed(images, factor)
+    marked = pictures.outlined(shown, footprint, factor)
+    changed = (marked != shown).any(-1)[0]
+    inside = np.zeros_like(changed)
+    inside[7 * factor : 9 * factor, 6 * factor : 9 * factor] = True
+    assert not changed[inside].any()
+    assert changed[7 * factor - 2 : 9 * factor + 2, 6 * factor - 2 : 9 * factor + 2][
+        ~inside[7 * factor - 2 : 9 * factor + 2, 6 * factor - 2 : 9 * factor + 2]
+    ].all()
+    assert changed.sum() == (2 * factor + 4) * (3 * factor + 4) - 6 * factor * factor
