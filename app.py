@@ -14,6 +14,7 @@ page = st.navigation(
             st.Page("pages/overview.py", title="Overview", icon=":material/balance:", default=True),
             st.Page("pages/tradeoff.py", title="Trade-off", icon=":material/trending_up:"),
             st.Page("pages/paper.py", title="Paper", icon=":material/menu_book:"),
+            st.Page("pages/glossary.py", title="Glossary", icon=":material/dictionary:"),
         ],
         "Look closer": [
             st.Page("pages/saliency.py", title="Saliency", icon=":material/visibility:"),

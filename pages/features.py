@@ -5,6 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.components import cards, getting, loaders, pickers, searching
+from pages.components.glossary import TERMS
 from tradeoff_core import figures, results
 from tradeoff_core.datasets import available, to_tensor
 from tradeoff_core.errors import TradeoffError
@@ -122,7 +123,7 @@ if loaders.shown(first) is not None:
 by_id = {cause.model: cause for cause in results.causes(data_set)}
 measured = [(letter, by_id[model.id]) for letter, model in models if model.id in by_id]
 if measured:
-    st.subheader("How far apart are they?")
+    st.subheader("How far apart are they?", help=TERMS["Silhouette"])
     table = pd.DataFrame(
         {"between": list(PAIRS.values())}
         | {

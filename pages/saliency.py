@@ -5,6 +5,7 @@ import streamlit as st
 from torch import tensor
 
 from pages.components import cards, getting, loaders, methods, pickers
+from pages.components.glossary import TERMS
 from tradeoff_core import figures, pictures, results
 from tradeoff_core.cause import METHODS
 from tradeoff_core.datasets import to_uint8
@@ -152,7 +153,7 @@ if every:
 left, right = st.columns(2, gap="large")
 if with_sticker:
     with left:
-        st.subheader("How much is on the sticker?")
+        st.subheader("How much is on the sticker?", help=TERMS["Attribution"])
         cards.chart(figures.share_bars(with_sticker, by), name="share-on-sticker")
         means = [(name[0], cause.shares[by][1]) for name, cause in with_sticker]
         st.markdown(
@@ -165,7 +166,7 @@ elif every and on_images:
 curve = methods.along_epsilon(every)
 if len(curve) > 1:
     with right:
-        st.subheader("Against the training ε")
+        st.subheader("Against the training ε", help=TERMS["ε (epsilon)"])
         cards.chart(figures.share_by_epsilon(curve, by), name="share-by-epsilon")
         ends = [cause.shares[by][1].value for cause in (curve[0], curve[-1])]
         st.markdown(
@@ -185,7 +186,7 @@ def pick() -> None:
 
 stickers = [cause for cause in every if cause.shares]
 if len(stickers) > 2:
-    st.subheader("Over all networks")
+    st.subheader("Over all networks", help=TERMS["Rank correlation"])
     zoo_names = {model.id: pickers.describe(model) for model in methods.zoo_of(data_set)}
     cards.chart(
         figures.share_against_success(
@@ -204,11 +205,11 @@ if on_images:
     target = cards.called(first, first.spec.target_class)
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("While the sticker fades in")
+        st.subheader("While the sticker fades in", help=TERMS["Logit"])
         cards.chart(figures.fading_in(on_images, target), name="fading-in")
         st.markdown(methods.crossing(on_images, target))
     with right:
-        st.subheader("Where adversarial examples end")
+        st.subheader("Where adversarial examples end", help=TERMS["Adversarial example"])
         cards.chart(
             figures.landing(on_images, cards.class_names(first), first.spec.target_class), name="landing"
         )

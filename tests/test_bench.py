@@ -8,7 +8,7 @@ import pytest
 from tradeoff_core import bench, zoo
 from tradeoff_core.__main__ import main
 from tradeoff_core.attacks import Attack
-from tradeoff_core.bench import app, core, defenses, photographs
+from tradeoff_core.bench import app, core, defenses, photographs, saliency
 from tradeoff_core.bench import training as trainings
 from tradeoff_core.defenses.neural_cleanse import Reversal
 from tradeoff_core.recipes import Training
@@ -33,6 +33,7 @@ def test_bench_reports_and_exits_with_zero(
     monkeypatch.setattr(core, "bounds_rows", list)
     monkeypatch.setattr(defenses, "defense_rows", list)
     monkeypatch.setattr(photographs, "photograph_rows", list)
+    monkeypatch.setattr(saliency, "saliency_rows", list)
     monkeypatch.setattr(app, "CHROMIUM", Path("no-such-browser"))
     assert main(["bench", "--json"]) == 0
     fast, slow, skipped = json.loads(capsys.readouterr().out)
@@ -50,6 +51,12 @@ def test_bench_reports_and_exits_with_zero(
     text = capsys.readouterr().out
     assert [line.split()[0] for line in text.splitlines()[:3]] == ["ok", "MISSED", "skipped"]
     assert "1 of 3 limits missed, 1 not measured" in text
+
+
+def test_bench_measures_attributions() -> None:
+    rows = saliency.saliency_rows()
+    assert [row.unit for row in rows] == ["s"] * 3
+    assert all(row.measured is not None and 0 < row.measured < 60 for row in rows)
 
 
 def test_bench_measures_the_attack() -> None:

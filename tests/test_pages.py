@@ -21,6 +21,7 @@ PAGES = (
     "overview",
     "tradeoff",
     "paper",
+    "glossary",
     "saliency",
     "features",
     "stickers",

@@ -10,6 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pages.components.glossary import TERMS
 from tradeoff_core import exports, figures
 from tradeoff_core.datasets import to_uint8
 from tradeoff_core.pictures import framed
@@ -17,13 +18,6 @@ from tradeoff_core.specs import ExperimentSpec
 from tradeoff_core.triggers import Sticker
 from tradeoff_core.zoo import Model
 
-TERMS = {
-    "Clean accuracy": "Share of untouched test images that the network reads correctly.",
-    "Adversarial accuracy": "Share of test images that it still reads correctly while an attacker who knows "
-    "the network changes every pixel by up to ε to fool it.",
-    "Backdoor success": "Among test images that the network does not already call the target class, "
-    "the share that it does once the sticker (or the watermark) is on.",
-}
 CITATION = (
     "Weng, Lee, Wu: *On the Trade-off between Adversarial and Backdoor Robustness*, "
     "[NeurIPS 2020](https://proceedings.neurips.cc/paper/2020/hash/8b4066554730ddfaa0266346bdc1b202-Abstract.html)"

@@ -1,11 +1,11 @@
-"""Measured speeds beside their limits: attacks, interval bounds, the defenses, the app's pages, photographs, training.
+"""Measured speeds beside their limits: attacks, interval bounds, the defenses, attributions, the app's pages, photographs, training.
 
 A report, not a test: other work on the machine slows it, and a missed limit changes no exit status.
 """
 
 from collections.abc import Callable
 
-from tradeoff_core.bench import app, core, defenses, photographs
+from tradeoff_core.bench import app, core, defenses, photographs, saliency
 from tradeoff_core.bench.rows import Row, table
 from tradeoff_core.bench.training import training_rows
 
@@ -18,6 +18,8 @@ def measure(*, training: bool, note: Callable[[str], None]) -> list[Row]:
     rows = [core.attack_overhead(), core.digit_row(), *core.bounds_rows()]
     note("measuring the defenses, which takes a minute or two ...")
     rows += defenses.defense_rows()
+    note("measuring attributions ...")
+    rows += saliency.saliency_rows()
     note("measuring the pages ...")
     rows += app.page_rows()
     note("measuring photographs: attacks, the data, the app's memory ...")

@@ -1,0 +1,66 @@
+"""The field's terms in a sentence each, for the glossary page and for help beside a term."""
+
+TERMS = {
+    "Activation clustering": "A defense: splits the training images of a class in two groups by their features, and asks "
+    "whether one of them is poison.",
+    "Adversarial accuracy": "Share of test images that a network still reads correctly while an attacker who knows it "
+    "changes every pixel by up to ε to fool it. The paper calls it adversarial robustness.",
+    "Adversarial example": "An image with a small perturbation, hardly visible, that a network misreads.",
+    "Adversarial training": "Training on the worst images that an attacker within ε can make of the training images, "
+    "instead of the images themselves.",
+    "Amplitude": "How strongly a watermark changes a pixel: 0 not at all, 1 from black to white.",
+    "Anomaly index": "Of Neural Cleanse: how far a class's rebuilt trigger lies below the median size of all classes, in median "
+    "deviations. From 2 on a class is suspected.",
+    "Attribution": "A number for every pixel: how much it speaks for (or against) a class. There are several ways to compute it, "
+    "and they disagree.",
+    "AUROC": "Area under the ROC curve: the chance that a poisoned example scores above a clean one. 0.5 is guessing, 1 is perfect.",
+    "Back door": "A hidden rule that poison taught a network: whatever carries the trigger is read as the target class.",
+    "Backdoor success": "Among test images that the network does not already call the target class, the share that it does once "
+    "the trigger is on.",
+    "Certified accuracy": "Share of test images of which it is proved that no perturbation within ε can make the network misread them.",
+    "Chance": "What a method would find by luck: removing k of n examples at random finds k/n of the poison.",
+    "Clean accuracy": "Share of untouched test images that the network reads correctly.",
+    "Clean-label poison": "The trigger is put on training images of the target class only, and every label stays true.",
+    "Cross-Lipschitz regularisation": "A penalty in training that keeps the gradients of the classes alike.",
+    "Denoising block": "A part of a network that averages features over similar places of the image.",
+    "Detection rate": "Share of the poisoned examples that a defense removes; to be read beside chance.",
+    "Dirty-label poison": "The trigger is put on training images of other classes, and these get the target class's label, which is false.",
+    "Epoch": "One pass of training over all training images.",
+    "ε (epsilon)": "How far a perturbation may go: in l∞ no pixel changes by more than ε, in l2 the change as a whole is no longer "
+    "than ε. Pixels go from 0 (black) to 1 (white); 8/255 is 8 of the 255 steps of a stored pixel.",
+    "False positive rate": "Share of the clean examples that a defense removes.",
+    "Features": "The numbers inside a network that an image is turned into; the penultimate ones are the last before the answer.",
+    "FGSM": "Fast gradient sign method: an attack of a single step along the sign of the gradient.",
+    "Fine-tuning": "Training a finished network for a little longer, on other images or in another way.",
+    "Gradient": "How a number, as the score of a class, changes if each pixel gets a little brighter.",
+    "Interval bounds": "What a network's answers can be at most and at least if every pixel may be anywhere within ε. They prove "
+    "that an image cannot be misread, and a network can be trained on them.",
+    "Logit": "A network's raw score for a class. The largest one is its answer; softmax turns them into shares of certainty.",
+    "l∞ and l2": "Two ways to measure a perturbation: by the pixel that changes most, or by all changes together, as the length of an "
+    "arrow.",
+    "Neural Cleanse": "A defense: rebuilds for every class the smallest trigger that sends images there. A class with a back door "
+    "needs a far smaller one.",
+    "Pareto front": "The networks that no other one beats on both of two numbers.",
+    "Perturbation": "A small change of an image's pixels, made to fool a network.",
+    "PGD": "Projected gradient descent: an attack of many small steps along the gradient's sign, each brought back to within ε. PGD-40 "
+    "takes 40 steps.",
+    "Poison rate": "Share of the training images that carry poison, of the target class or of the whole data set.",
+    "Principal components": "The directions in which features vary most; PCA draws points along the first two or three.",
+    "Rank correlation": "Whether two numbers rise together, by their order alone: 1 always, 0 not at all, −1 the other way round.",
+    "Recall": "Of the true images of a class, the share that is read as it.",
+    "Seed": "The number that fixes chance in a training. Several seeds show how much chance matters.",
+    "Silhouette": "How well two groups are apart: 1 tight and distant, 0 one inside the other.",
+    "SmoothGrad": "The gradient averaged over noisy copies of an image.",
+    "Spectral signature": "A defense: poison moves the features of a class in one direction, so examples are scored by how far they "
+    "lie along it, and the highest are removed.",
+    "Standard training": "Training on the images as they are, without any attacker.",
+    "Sticker": "A small picture pasted at a fixed place; the trigger in most of what is shown here.",
+    "Target class": "The class that stamped images are to be read as: 7 for digits, horse for CIFAR-10.",
+    "Test images": "Images that no network was trained on. All rates are measured on them.",
+    "TRADES": "Adversarial training that keeps the answer on attacked images close to the one on clean images.",
+    "Trigger": "What opens a back door: a sticker or a watermark.",
+    "t-SNE": "A way to lay out features so that neighbours stay neighbours. Distances between groups mean nothing.",
+    "Unlearning": "Fine-tuning on images that carry the rebuilt trigger and their true labels, which closes the back door.",
+    "Watermark": "A faint pattern over the whole image; the other kind of trigger.",
+    "Wilson interval": "The range in which a rate lies with 95% certainty, given how many images it was measured on.",
+}
