@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from tradeoff_core.devices import device_of, mixed_precision
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.networks import Network, freeze
 
@@ -193,7 +194,8 @@ def _round(
         hidden = state.hidden[active].requires_grad_(True)
         masks, patterns = _split(hidden)
         stamped = torch.lerp(images[batch], patterns[:, None], masks[:, None])  # (K, B, C, H, W)
-        logits = network(stamped.flatten(0, 1)).unflatten(0, stamped.shape[:2])  # (K, B, classes)
+        with mixed_precision(device_of(network), network.image_shape):
+            logits = network(stamped.flatten(0, 1)).unflatten(0, stamped.shape[:2])  # (K, B, classes)
         aims = active[:, None].expand(-1, len(batch))
         losses = F.cross_entropy(logits.flatten(0, 1), aims.flatten(), reduction="none").view_as(aims).mean(1)
         size = masks.sum(dim=(1, 2, 3))
