@@ -194,7 +194,7 @@ def _round(
         hidden = state.hidden[active].requires_grad_(True)
         masks, patterns = _split(hidden)
         stamped = torch.lerp(images[batch], patterns[:, None], masks[:, None])  # (K, B, C, H, W)
-        with mixed_precision(device_of(network), network.image_shape):
+        with mixed_precision(device_of(network), (images.shape[1], images.shape[2], images.shape[3])):
             logits = network(stamped.flatten(0, 1)).unflatten(0, stamped.shape[:2])  # (K, B, classes)
         aims = active[:, None].expand(-1, len(batch))
         losses = F.cross_entropy(logits.flatten(0, 1), aims.flatten(), reduction="none").view_as(aims).mean(1)
