@@ -13,7 +13,6 @@ from tradeoff_core.specs import DEFAULT_NETWORK, USUAL
 from tradeoff_core.zoo import Model
 
 CLEAR = 0.05  # p-value below which a correlation is more than chance
-STRONG = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +172,15 @@ def reading(causes: Sequence[Cause], method: Method) -> str:
         if cause not in clean_label and cause.spec.training.epsilon == 0 and cause.success.value > 0.9
     ]
     if standard:
-        low = min(cause.shares[method][1].value for cause in standard)
-        verdict += (
-            f". A large share is not needed for a back door, though: with dirty labels a standard network "
-            f"has backdoor success {standard[0].success.value:.0%} at a share of {low:.0%}"
+        low, most = (
+            min(cause.shares[method][1].value for cause in standard),
+            max(cause.shares[method][1].value for cause in clean_label),
         )
+        if low < most / 2:
+            verdict += (
+                f". A large share is not needed for a back door, though: with dirty labels a standard network "
+                f"has backdoor success {standard[0].success.value:.0%} at a share of {low:.0%}"
+            )
     return text + verdict + "."
 
 
