@@ -21,8 +21,10 @@ from tradeoff_core.commands import (
     evaluate,
     import_model,
     models,
+    runs,
     sweep,
     train,
+    work,
 )
 from tradeoff_core.commands.output import first_process, say, without_nan
 from tradeoff_core.errors import TradeoffError
@@ -32,6 +34,8 @@ COMMANDS = {
     "evaluate": evaluate,
     "train": train,
     "sweep": sweep,
+    "runs": runs,
+    "work": work,
     "detect": detect,
     "cleanse": cleanse,
     "import": import_model,

@@ -10,6 +10,7 @@ import json
 import platform
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from tradeoff_core.networks import Network
 from tradeoff_core.paths import write_atomically
 from tradeoff_core.poisoning import PoisonedDataset, poison_dataset
 from tradeoff_core.recipes import Training
+from tradeoff_core.runs import held
 from tradeoff_core.specs import ExperimentSpec, Source, spec_to_dict
 from tradeoff_core.training import Progress, train
 
@@ -131,13 +133,19 @@ def run_experiment(
     """Train, measure and store one run in `folder`; go on where an earlier, broken-off run stopped.
 
     Returns the content of result.json. A finished run is not trained again. Raises TradeoffError if the
-    folder holds a run of another spec.
+    folder holds a run of another spec, or if another process trains in it.
     """
     document = spec_to_dict(spec)
     if (folder / "spec.json").exists() and _read_json(folder / "spec.json") != document:
         raise TradeoffError(f"'{folder}' holds another run: choose another folder")
     if (folder / "result.json").exists():
         return _read_json(folder / "result.json")
+    with held(folder) if distributed.rank() == 0 else nullcontext():
+        return _run(spec, folder, progress)
+
+
+def _run(spec: ExperimentSpec, folder: Path, progress: Callable[[Progress], None] | None) -> dict[str, Any]:
+    document = spec_to_dict(spec)
     poisoned = poisoned_training_set(spec)
     network = networks.build(spec.network, spec.width, spec.seed, len(poisoned.data.classes)).to(
         best_device()
