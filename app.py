@@ -22,6 +22,9 @@ page = st.navigation(
             st.Page("pages/stickers.py", title="Stickers", icon=":material/approval:"),
             st.Page("pages/perturbations.py", title="Perturbations", icon=":material/grain:"),
         ],
+        "Train your own": [
+            st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
+        ],
         "Find the poison": [
             st.Page("pages/spectral_signatures.py", title="Spectral signatures", icon=":material/bar_chart:"),
             st.Page(

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.components import cards, pickers
+from pages.components import cards, own, pickers
 from pages.components.changes import said, under_its_own_attack
 from pages.components.turning import conspicuous, map_in_words, rates_in_words
 from tradeoff_core import conditions, datasets, figures, published, results, zoo
@@ -104,7 +104,9 @@ others = [
     if of_seeds(chosen := conditions.runs_of(name, DATASET))
 ]
 rates, maps = of_seeds(results.sweep("poison-rate", DATASET)), results.sweep("maps", DATASET)
-drawn = (*runs, *(run for _, *sides in others for side in sides for run in side), *rates)
+attack = str(runs[0].spec.evaluation)
+yours = [run for run in own.finished() if run.spec.dataset == DATASET and str(run.spec.evaluation) == attack]
+drawn = (*runs, *yours, *(run for _, *sides in others for side in sides for run in side), *rates)
 by_name = {run.name: run for run in reversed(drawn)}  # of a run that was measured twice, the curve's
 zoo_specs = {zoo.find_model(name).spec.as_trained: name for name in zoo.model_ids()}
 
@@ -118,10 +120,11 @@ def pick(key: str) -> None:
         st.session_state["picked"] = name
         if by_name[name].spec.as_trained in zoo_specs:
             st.session_state["B"] = zoo_specs[by_name[name].spec.as_trained]
+        elif by_name[name] in yours:
+            st.session_state["B"] = name
 
 
 hollow = published.curve(DATASET) if show_published else ()
-attack = str(runs[0].spec.evaluation)
 picked = st.session_state.get("picked")
 
 strongest = max(run.epsilon for run in runs)
@@ -150,7 +153,7 @@ with left:
 with right:
     st.subheader("One against the other")
     cards.chart(
-        figures.tradeoff_plane(runs, hollow, attack, picked, others),
+        figures.tradeoff_plane(runs, hollow, attack, picked, others, yours),
         name="plane",
         on_select=lambda: pick("plane"),
         selection_mode="points",
@@ -165,7 +168,7 @@ if picked in by_name:
     run = by_name[picked]
     where = (
         "It is now model B on every page."
-        if run.spec.as_trained in zoo_specs
+        if run.spec.as_trained in zoo_specs or run in yours
         else "This network is not included, so it cannot become model B."
     )
     st.info(

@@ -1,5 +1,6 @@
 """The running app, and its pages in a real Chromium."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -21,9 +23,11 @@ def served():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    runs = TemporaryDirectory()
     server = subprocess.Popen(
         [*command, "--server.address", "127.0.0.1", "--server.port", str(port)],
         cwd=ROOT,
+        env=os.environ | {"TRADEOFF_RUNS": runs.name, "TRADEOFF_JOBS": str(os.cpu_count())},  # a thread each
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -38,6 +42,7 @@ def served():
     finally:
         server.terminate()
         server.wait(60)
+        runs.cleanup()
 
 
 def opened(browser, address, path, width=1280, scheme="light"):

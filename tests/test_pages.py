@@ -22,6 +22,7 @@ PAGES = (
     "tradeoff",
     "paper",
     "glossary",
+    "train",
     "saliency",
     "features",
     "stickers",

@@ -18,6 +18,7 @@ from tradeoff_core.commands import (
     cleanse,
     detect,
     download,
+    estimate,
     evaluate,
     import_model,
     models,
@@ -33,6 +34,7 @@ COMMANDS = {
     "models": models,
     "evaluate": evaluate,
     "train": train,
+    "estimate": estimate,
     "sweep": sweep,
     "runs": runs,
     "work": work,
@@ -97,7 +99,7 @@ def build_parser() -> Parser:
         added.add_argument("--json", action="store_true", help="print one JSON document on stdout")
         added.set_defaults(run=command.run)
         command.add(added)
-        if command is train:
+        if command in (train, estimate):
             added.details = train.preset_lines
     return parser
 

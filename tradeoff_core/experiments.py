@@ -26,7 +26,15 @@ from tradeoff_core.certification import certified, has_bounds
 from tradeoff_core.datasets import ImageDataset, Split, has_pictures, load_dataset
 from tradeoff_core.devices import best_device, described, device_of
 from tradeoff_core.errors import TradeoffError
-from tradeoff_core.evaluation import Images, Outcomes, batch_size, evaluate, in_batches
+from tradeoff_core.evaluation import (
+    Images,
+    Outcomes,
+    backdoor_success,
+    batch_size,
+    evaluate,
+    in_batches,
+    predicted_classes,
+)
 from tradeoff_core.networks import Network
 from tradeoff_core.paths import write_atomically
 from tradeoff_core.poisoning import PoisonedDataset, poison_dataset
@@ -223,7 +231,10 @@ def _train_all(
 
     def stage(training: Training, data: ImageDataset, seed: int, name: str, before: int) -> list[Progress]:
         def note(entry: Progress) -> None:
-            entry = replace(entry, epoch=before + entry.epoch, epochs=spec.epochs)
+            success = _success(network, validation[0], spec)
+            entry = replace(
+                entry, epoch=before + entry.epoch, epochs=spec.epochs, backdoor_success_rate=success
+            )
             if distributed.rank() == 0:
                 with (folder / "progress.jsonl").open("a", encoding="utf-8") as log:
                     log.write(json.dumps(asdict(entry)) + "\n")
@@ -250,6 +261,13 @@ def _train_all(
             spec.fine_tuning.training, data, seed, "checkpoint-2.safetensors", spec.training.epochs
         )
     return history
+
+
+def _success(network: Network, images: Tensor, spec: ExperimentSpec) -> float | None:
+    """Backdoor success on validation images (N, C, H, W); None if all are read as the target already."""
+    clean, triggered = (predicted_classes(network, images, trigger) for trigger in (None, spec.trigger))
+    rate = backdoor_success(clean, triggered, spec.target_class)
+    return rate.value if rate.n else None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

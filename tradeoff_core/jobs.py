@@ -113,11 +113,12 @@ def ensure_workers(root: Path) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # it outlives the server, and its terminal
-            env=_environment(),
+            env=environment(),
         )
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """What a process of ours is started with: this program, and its share of the threads."""
     here = str(Path(__file__).resolve().parent.parent)
     paths = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
     return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": str(threads())}
@@ -160,7 +161,7 @@ def _train(folder: Path) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=_environment(),
+            env=environment(),
         )
         change_order(folder, process=process.pid)
         if _order(folder).get("stop"):  # asked for before there was a process to stop

@@ -20,6 +20,11 @@ def cache_folder() -> Path:
     return data_folder() / ".cache"
 
 
+def runs_folder() -> Path:
+    """The folder of a user's runs: `TRADEOFF_RUNS`, by default `runs/` in the working folder."""
+    return Path(os.environ.get("TRADEOFF_RUNS", "runs"))
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write beside `path` and rename, so that a kill at any moment leaves the last good file."""
     path.parent.mkdir(parents=True, exist_ok=True)

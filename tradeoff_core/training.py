@@ -40,10 +40,11 @@ CHECK_STEPS = 10  # the stronger attack that catastrophic overfitting is measure
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One finished epoch. Accuracies are shares; the last three are on the validation images.
+    """One finished epoch. Accuracies are shares; those but `accuracy` are on the validation images.
 
     `training_attack_accuracy` is the accuracy under the attack that this epoch trained on,
-    `pgd_accuracy` under PGD-10 at the same ε; both are None for standard training.
+    `pgd_accuracy` under PGD-10 at the same ε; both are None for standard training. `backdoor_success_rate` is
+    known where a run has a trigger to try.
     """
 
     epoch: int
@@ -54,6 +55,7 @@ class Progress:
     training_attack_accuracy: float | None
     pgd_accuracy: float | None
     seconds: float
+    backdoor_success_rate: float | None = None
 
     @property
     def catastrophic_overfitting(self) -> bool:

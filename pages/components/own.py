@@ -10,18 +10,42 @@ from tradeoff_core.datasets import LAYOUT, available
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.networks import torchvision_names
 from tradeoff_core.own_models import import_model
+from tradeoff_core.paths import runs_folder
+from tradeoff_core.results import Run
 from tradeoff_core.zoo import Model
 
-FOLDER = Path("runs/own")  # of the models that were loaded, beside the runs
+RUNS = runs_folder()
+FOLDER = RUNS / "own"  # of the models that were loaded, beside the runs
 
 
 def models() -> list[Model]:
-    """Those that were loaded before; one that cannot be read, or whose pictures are gone, is left out."""
+    """Those that were loaded or trained here; one that cannot be read, or whose pictures are gone, is left out."""
     found = []
-    for card in sorted(FOLDER.glob("*/card.json")):
+    for card in sorted([*FOLDER.glob("*/card.json"), *RUNS.glob("*/card.json")]):
         with suppress(TradeoffError):
             found.append(zoo.find_model(str(card.parent)))
     return [model for model in found if available(model.spec.dataset)]
+
+
+def is_own_run(model: Model) -> bool:
+    """Whether the visitor trained it here."""
+    return model.folder.parent == RUNS
+
+
+def finished() -> list[Run]:
+    """The visitor's finished runs as the figures of the measured ones take them."""
+    return [
+        Run(
+            model.id,
+            model.spec,
+            model.clean_accuracy,
+            model.adversarial_accuracy,
+            model.backdoor_success_rate,
+            "yours",
+        )
+        for model in models()
+        if is_own_run(model)
+    ]
 
 
 def form() -> None:

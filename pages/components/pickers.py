@@ -42,7 +42,10 @@ def describe(model: Model) -> str:
     poison, words = model.spec.poison, model.spec.training_in_words
     training = words[0].upper() + words[1:]
     labels = poison.labels.value if poison else "no poison"
-    return f"{training}, {labels}" + (" watermark" if isinstance(model.spec.trigger, Watermark) else "")
+    yours = f", yours {model.id.rpartition('-')[2]}" if own.is_own_run(model) else ""
+    return (
+        f"{training}, {labels}" + (" watermark" if isinstance(model.spec.trigger, Watermark) else "") + yours
+    )
 
 
 def through_the_router() -> None:
@@ -82,6 +85,8 @@ def data_set(place: DeltaGenerator) -> tuple[str, dict[str, Model]]:
         )
     if "data-next" in st.session_state:
         st.session_state["data"] = st.session_state.pop("data-next")
+    if "B-next" in st.session_state:
+        st.session_state["B"] = st.session_state.pop("B-next")
     titles = {model.spec.dataset: datasets.title(model.spec.dataset) for model in every}
     with place:
         chosen = chosen_from(

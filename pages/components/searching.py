@@ -6,7 +6,6 @@ import io
 import time
 import zipfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.components import cards, getting, loaders, pickers
+from pages.components.own import RUNS
 from tradeoff_core import figures, published, results
 from tradeoff_core.datasets import available, to_tensor
 from tradeoff_core.defenses.detection import Detection, Examples
@@ -27,7 +27,6 @@ from tradeoff_core.experiments import run_experiment
 from tradeoff_core.training import Progress
 from tradeoff_core.zoo import Model
 
-RUNS = Path("runs")
 PAGE = 24  # images shown at once
 TRUTH_HELP = (
     "We poisoned this training set ourselves, so the truth is known. A defender does not have it: look first, "

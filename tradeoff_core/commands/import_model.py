@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from tradeoff_core.commands.output import Answer, aligned, rate_rows, share_bar
+from tradeoff_core.paths import runs_folder
 
 WHAT = "make a model of a torchvision classifier's weights, and measure it on your pictures"
 
@@ -30,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="pictures as FOLDER/train/<class>/* and FOLDER/test/<class>/* (or val), a folder for every class",
     )
     parser.add_argument(
-        "--out", metavar="DIR", type=Path, default=Path("runs/own"), help="the models' folder (runs/own)"
+        "--out", metavar="DIR", type=Path, default=runs_folder() / "own", help="the models' folder (runs/own)"
     )
 
 

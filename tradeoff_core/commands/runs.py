@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tradeoff_core.commands.output import Answer, aligned
 from tradeoff_core.errors import TradeoffError
+from tradeoff_core.paths import runs_folder
 
 if TYPE_CHECKING:
     from tradeoff_core.runs import StoredRun
@@ -19,7 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=ACTIONS, help=", ".join(ACTIONS))
     parser.add_argument("name", metavar="RUN", nargs="?", help="its id; for import the archive")
     parser.add_argument(
-        "--runs", metavar="DIR", type=Path, default=Path("runs"), help="the runs' folder (runs)"
+        "--runs", metavar="DIR", type=Path, default=runs_folder(), help="the runs' folder (runs)"
     )
     parser.add_argument("--out", metavar="FILE", type=Path, help="the archive to write (default: RUN.zip)")
 

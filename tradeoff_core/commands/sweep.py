@@ -6,6 +6,7 @@ from pathlib import Path
 from tradeoff_core.commands.arguments import whole
 from tradeoff_core.commands.output import Answer, decode_pictures, share_bar
 from tradeoff_core.errors import TradeoffError
+from tradeoff_core.paths import runs_folder
 
 WHAT = "train and measure every run of a grid, several at a time, or go on with a broken-off sweep"
 
@@ -17,7 +18,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--workers", metavar="N", type=whole(1), default=1, help="runs at a time, one thread each (1)"
     )
     parser.add_argument(
-        "--runs", metavar="DIR", type=Path, default=Path("runs"), help="the runs' folder (runs)"
+        "--runs", metavar="DIR", type=Path, default=runs_folder(), help="the runs' folder (runs)"
     )
     parser.add_argument(
         "--results",

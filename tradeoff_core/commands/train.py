@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tradeoff_core.commands.output import Answer, aligned, first_process, rate_rows, say, share_bar
 from tradeoff_core.errors import TradeoffError
+from tradeoff_core.paths import runs_folder
 
 if TYPE_CHECKING:
     from tradeoff_core.specs import ExperimentSpec
@@ -19,7 +20,14 @@ DEFAULT_PRESET = "standard"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """The spec in its three parts, and the folder."""
+    """The spec, and the folder."""
+    add_spec(parser)
+    parser.add_argument("--out", metavar="DIR", type=Path, help="the run's folder (default: runs/<its id>)")
+    parser.set_defaults(after_interrupt=": the same command goes on where it stopped")
+
+
+def add_spec(parser: argparse.ArgumentParser) -> None:
+    """The spec in its three parts."""
     parser.add_argument(
         "spec",
         metavar="SPEC",
@@ -36,8 +44,6 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="single changes, after the file: training.epochs=5 training.attack.epsilon=0.2 poison=none",
     )
-    parser.add_argument("--out", metavar="DIR", type=Path, help="the run's folder (default: runs/<its id>)")
-    parser.set_defaults(after_interrupt=": the same command goes on where it stopped")
 
 
 def preset_lines() -> str:
@@ -65,8 +71,8 @@ def _run(options: argparse.Namespace) -> Answer:
     from tradeoff_core.datasets import prepare
     from tradeoff_core.experiments import run_experiment
 
-    spec = _spec(options)
-    folder = options.out or Path("runs") / spec.id
+    spec = spec_of(options)
+    folder = options.out or runs_folder() / spec.id
     if folder.exists() and not folder.is_dir():
         raise TradeoffError(f"--out '{folder}' is a file: choose a folder")
     if (folder / "result.json").exists():
@@ -89,7 +95,7 @@ def _run(options: argparse.Namespace) -> Answer:
     return result | {"folder": str(folder)}, f"{result['run']}\n{aligned(rows)}"
 
 
-def _spec(options: argparse.Namespace) -> "ExperimentSpec":
+def spec_of(options: argparse.Namespace) -> "ExperimentSpec":
     """The preset, then the file over it, then the single settings."""
     from tradeoff_core.presets import PRESETS
     from tradeoff_core.specs import changed, read_spec, spec_from_dict, spec_to_dict

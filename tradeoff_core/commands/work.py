@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from tradeoff_core.commands.output import Answer
+from tradeoff_core.paths import runs_folder
 
 WHAT = "train the runs that the app queued, until none is left (the app starts this itself)"
 
@@ -11,7 +12,7 @@ WHAT = "train the runs that the app queued, until none is left (the app starts t
 def add(parser: argparse.ArgumentParser) -> None:
     """Where the runs are."""
     parser.add_argument(
-        "--runs", metavar="DIR", type=Path, default=Path("runs"), help="the runs' folder (runs)"
+        "--runs", metavar="DIR", type=Path, default=runs_folder(), help="the runs' folder (runs)"
     )
 
 

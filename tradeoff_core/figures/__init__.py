@@ -33,6 +33,7 @@ from tradeoff_core.figures.tradeoff import (
     tradeoff_by_epsilon,
     tradeoff_plane,
 )
+from tradeoff_core.figures.training import compared_curves, training_curves
 
 __all__ = [
     "accuracy_by_epsilon",
@@ -42,6 +43,7 @@ __all__ = [
     "by_poison_rate",
     "certified_regions",
     "cluster_scatter",
+    "compared_curves",
     "confusion",
     "fading_in",
     "feature_plane",
@@ -62,6 +64,7 @@ __all__ = [
     "share_by_epsilon",
     "tradeoff_by_epsilon",
     "tradeoff_plane",
+    "training_curves",
     "turning_map",
     "unlearning",
 ]

@@ -19,6 +19,7 @@ from tradeoff_core.figures.shared import (
     NEUTRAL,
     PERCENT,
     PUBLISHED_SYMBOL,
+    YOURS,
     hover,
     in_levels_of,
     laid_out,
@@ -189,10 +190,12 @@ def tradeoff_plane(
     attack: str,
     selected: str | None = None,
     others: Sequence[tuple[str, Sequence[Run], Sequence[Run]]] = (),
+    yours: Sequence[Run] = (),
 ) -> go.Figure:
     """Backdoor success against adversarial accuracy, coloured by training ε, with the Pareto front of all runs.
 
-    Each of `others` is (title, runs without the defense, runs with it): an arrow between their means.
+    Each of `others` is (title, runs without the defense, runs with it): an arrow between their means. `yours` are a
+    visitor's, and no part of the front.
     """
     figure = go.Figure()
     every = [*runs, *(run for _, _, defended in others for run in defended)]
@@ -238,6 +241,23 @@ def tradeoff_plane(
         others, cycle([*SYMBOLS, *(f"{name}-open" for name in SYMBOLS)])
     ):
         _add_condition(figure, title, baseline, defended, symbol, selected)
+    if yours:
+        figure.add_scatter(
+            x=[percent(run.adversarial_accuracy) for run in yours],
+            y=[percent(run.backdoor_success_rate) for run in yours],
+            mode="markers",
+            name="yours",
+            cliponaxis=False,
+            marker={
+                "symbol": "star",
+                "size": 15,
+                "color": YOURS,
+                "line": {"width": [3 if run.name == selected else 1 for run in yours], "color": NEUTRAL},
+            },
+            customdata=[run.name for run in yours],
+            hovertext=[_told(f"yours: {run.spec.title}, seed {run.seed}", run) for run in yours],
+            hoverinfo="text",
+        )
     figure.update_xaxes(title=f"adversarial accuracy ({attack}) → better", **PERCENT)
     figure.update_yaxes(title="backdoor success → worse", **PERCENT)
     laid_out(figure, 430 + 29 * len(others))

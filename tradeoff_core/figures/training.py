@@ -1,0 +1,62 @@
+"""Figures of trainings: one as it goes, and several beside each other."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from tradeoff_core.figures.shared import ADVERSARIAL, BACKDOOR, CLEAN, NEUTRAL, PERCENT, laid_out
+
+SERIES = (
+    ("validation_accuracy", "clean accuracy", CLEAN, "circle"),
+    ("pgd_accuracy", "adversarial accuracy (PGD-10)", ADVERSARIAL, "square"),
+    ("backdoor_success_rate", "backdoor success", BACKDOOR, "diamond"),
+)
+DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+def training_curves(progress: Sequence[dict[str, Any]]) -> go.Figure:
+    """Rates on validation images, and the loss on a second axis, after each finished epoch."""
+    return compared_curves({"": progress})
+
+
+def compared_curves(runs: Mapping[str, Sequence[dict[str, Any]]]) -> go.Figure:
+    """The same for several runs by name, each with its own dash."""
+    figure = go.Figure()
+    for (run, progress), dash in zip(runs.items(), DASHES, strict=False):
+        epochs = [entry["epoch"] for entry in progress]
+        before = f"{run}: " if run else ""
+        for key, name, colour, symbol in SERIES:
+            values = [entry.get(key) for entry in progress]
+            if any(value is not None for value in values):
+                figure.add_scatter(
+                    x=epochs,
+                    y=[None if value is None else 100 * value for value in values],
+                    mode="lines+markers",
+                    name=before + name,
+                    line={"color": colour, "width": 2, "dash": dash},
+                    marker={"symbol": symbol, "size": 6},
+                    hovertemplate=f"{before}{name} %{{y:.1f}}% after epoch %{{x}}<extra></extra>",
+                )
+        figure.add_scatter(
+            x=epochs,
+            y=[entry["loss"] for entry in progress],
+            mode="lines",
+            name=f"{before}loss",
+            yaxis="y2",
+            line={"color": NEUTRAL, "width": 2, "dash": dash if run else "dot"},
+            hovertemplate=f"{before}loss %{{y:.3f}} in epoch %{{x}}<extra></extra>",
+        )
+    figure.update_xaxes(title="epoch", zeroline=False, rangemode="tozero")
+    figure.update_yaxes(title="validation images", **PERCENT)
+    figure.update_layout(
+        yaxis2={
+            "title": "loss",
+            "overlaying": "y",
+            "side": "right",
+            "rangemode": "tozero",
+            "showgrid": False,
+            "zeroline": False,
+        }
+    )
+    return laid_out(figure, 340)
