@@ -24,6 +24,7 @@ page = st.navigation(
         ],
         "Train your own": [
             st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
+            st.Page("pages/runs.py", title="Runs", icon=":material/table_rows:"),
         ],
         "Find the poison": [
             st.Page("pages/spectral_signatures.py", title="Spectral signatures", icon=":material/bar_chart:"),
@@ -35,7 +36,8 @@ page = st.navigation(
             st.Page("pages/neural_cleanse.py", title="Neural Cleanse", icon=":material/cleaning_services:"),
             st.Page("pages/find_the_poison.py", title="Find it yourself", icon=":material/search:"),
         ],
-    }
+    },
+    expanded=True,
 )
 try:
     page.run()

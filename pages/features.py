@@ -14,7 +14,7 @@ from tradeoff_core.zoo import Model
 
 EACH = 200  # images of a group
 MOST = 24  # images shown of a selection
-LAYOUTS = {False: "principal components", True: "t-SNE (some seconds)"}
+LAYOUTS = {False: "principal components", True: "t-SNE (slower)"}
 PAIRS = {  # of groups whose distance was measured, in words
     "clean, poisoned": "poisoned and clean training images of the target class",
     "stamped, target": "stamped test images and clean ones of the target class",
@@ -31,6 +31,11 @@ st.markdown(
     "points look alike to the network, whatever they look like to us."
 )
 getting.offer(data_set)
+for letter, model in models:
+    if model.spec.poison is None:
+        st.caption(
+            f"{letter} has no back door that we know of: its stamped images have no reason to go anywhere."
+        )
 
 left, right = st.columns(2, vertical_alignment="bottom")
 tsne = left.segmented_control(
@@ -85,12 +90,12 @@ def show(letter: str, model: Model, points: np.ndarray, three: bool, tsne: bool)
     st.markdown(crowd_in_words(letter, model, crowd))
     chosen = np.array(st.session_state.get(f"among-{letter}", ()), dtype=np.int64)
     if not len(chosen):
-        st.caption("Draw a lasso around some points to see their images." if not three else "")
+        st.caption("Drag to turn it." if three else "Draw a lasso around some points to see their images.")
         return
-    few = chosen[:MOST]
+    few = chosen[np.linspace(0, len(chosen) - 1, min(MOST, len(chosen))).round().astype(int)]
     st.markdown(
         f"##### The {searching.images(len(chosen))} you selected"
-        + (f", the first {MOST} of them" if len(chosen) > MOST else "")
+        + (f", {MOST} of them" if len(chosen) > MOST else "")
     )
     captions = [
         f"{GROUPS[crowd.group[place]]}: label {cards.called(model, int(crowd.labels[place]))}, "
@@ -139,9 +144,9 @@ if measured:
         if cause.separation["clean, poisoned"] is not None
     ]
     st.markdown(
-        (f"Poisoned and clean training images lie {' and '.join(told)} apart. " if told else "")
-        + "Measured among all features, not in the plane, on up to 1,000 images of each kind, by the mean **silhouette**: 1 is "
-        "two tight groups far apart, 0 one group inside the other."
+        (f"Between poisoned and clean training images it is {' and '.join(told)}. " if told else "")
+        + "The numbers are mean **silhouettes**: 1 is two tight groups far apart, 0 or less are groups that mix. Among all "
+        "features, not in the plane, on up to 1,000 images of each kind."
     )
 
 with st.expander("How it works", icon=":material/function:"):
@@ -162,8 +167,9 @@ $$
 The **silhouette** of an image (Rousseeuw, [1987](https://doi.org/10.1016/0377-0427(87)90125-7)) is $(b - a) / \max(a, b)$,
 where $a$ is its mean distance to its own group and $b$ to the other one.
 
-Stamped images carry the sticker that the network learned, but come from test images of all other classes. Where the back
-door works they leave their own class and join the target's, mostly beside the poisoned ones.
+Poisoned images are training images; stamped ones are test images of all other classes with the same sticker on. Where the
+back door works they leave their own class for the target's side, towards its poisoned images, which need not lie near its clean
+ones.
 
 """
         + cards.CITATION

@@ -71,7 +71,8 @@ run = st.button(
     f"Rebuild the triggers now ({MINUTES.get(loaders.image_shape(model)[1], 'an hour or more')})",
     icon=":material/play_arrow:",
     disabled=mine is not None or not here or len(classes) > MOST_CLASSES,
-    help="The same computation, before your eyes; below is what it gave when it was run for this page.",
+    help="The same computation, before your eyes"
+    + ("; below is what it gave when it was run for this page." if shipped else "."),
 )
 if run:
     bar, strip = st.progress(0.0, "Rebuilding the trigger of every class at once"), st.empty()

@@ -6,7 +6,7 @@ from torch import tensor
 
 from pages.components import cards, getting, loaders, methods, pickers
 from pages.components.glossary import TERMS
-from tradeoff_core import figures, pictures, results
+from tradeoff_core import datasets, figures, pictures, results
 from tradeoff_core.cause import METHODS
 from tradeoff_core.datasets import to_uint8
 from tradeoff_core.errors import TradeoffError
@@ -26,7 +26,18 @@ models = pickers.two_models()
 first = models[0][1]
 data_set = first.spec.dataset
 st.title("What do the networks look at?")
+st.markdown(
+    "The paper's explanation of the finding: a network that learned to resist attackers has only few, large features left to "
+    "lean on, and a sticker is one. Here the pixels that speak for a class are coloured, for a clean image, the same with a "
+    "sticker on, and the same under attack."
+)
 getting.offer(data_set)
+for letter, model in models:
+    if model.spec.poison is None:
+        st.caption(
+            f"{letter} has no back door that we know of: for it the sticker and its target, "
+            f"{cards.called(model, model.spec.target_class)}, are a comparison only."
+        )
 
 columns = st.columns([2, 2, 1, 2])
 method = columns[0].selectbox(
@@ -82,11 +93,11 @@ def three_pictures(letter: str, model: Model, place: int) -> list[float]:
         published = method is Method.INPUT_GRADIENT and images.shape[1] > 1
         limit = CLIP * float((maps if published else maps.sum(1)).std())
         drawn = pictures.drawn_attribution(maps, images, limit, opacity / 100, as_published=published)
-        captions = [f"for {cards.called(model, label)}" for label in classes]
+        captions = [f"Speaks for {cards.called(model, label)}" for label in classes]
         if footprint is not None:
             shares = share_within(maps, footprint).tolist()
             captions = [
-                f"{caption}; on the sticker: {share:.0%}"
+                f"{caption}; {share:.0%} of it on the sticker"
                 for caption, share in zip(captions, shares, strict=True)
             ]
         rows.append((drawn, captions))
@@ -119,7 +130,7 @@ if loaders.shown(first) is not None:
         sticker = next(model.spec.trigger for _, model in models if isinstance(model.spec.trigger, Sticker))
         area = float(sticker.footprint(*loaders.image_shape(first)[1:]).mean())
         st.markdown(
-            f"Of all that speaks for or against {NAMES[which]}, {' and '.join(told)} lies on the sticker once it is on. "
+            f"Of all that speaks for {'' if method in methods.WITHOUT_SIGN else 'or against '}{NAMES[which]}, {' and '.join(told)} lies on the sticker once it is on. "
             f"It covers {area:.1%} of the image."
         )
     if method is Method.INPUT_GRADIENT and loaders.image_shape(first)[0] > 1:
@@ -138,7 +149,7 @@ chosen = [(letter, model, by_id[model.id]) for letter, model in models if model.
 st.header("Does that hold beyond one picture?")
 if not every:
     st.info(
-        "Nothing was measured on the networks of this data set: choose digits or CIFAR-10.",
+        f"Nothing of this was measured on the networks for {datasets.title(data_set)} yet: choose another data set.",
         icon=":material/info:",
     )
 
@@ -146,10 +157,11 @@ on_images = [(f"{letter}, {pickers.describe(model)}", cause) for letter, model, 
 with_sticker = [(name, cause) for name, cause in on_images if cause.shares]
 by = method if method in METHODS else Method.INPUT_GRADIENT  # every method on every image would take days
 if every:
-    st.caption(
-        f"Measured on every test image: {methods.listed(METHODS)}. Shown here is {methods.METHODS[by].title}, for the back "
-        "door's target."
-    )
+    told = f"Measured on every test image: {methods.listed(METHODS)}, for the back door's target."
+    if by is method and which == "target":
+        st.caption(told)
+    else:
+        st.info(f"{told} From here on you see **{methods.METHODS[by].title}**.", icon=":material/info:")
 left, right = st.columns(2, gap="large")
 if with_sticker:
     with left:

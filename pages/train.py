@@ -160,7 +160,7 @@ if spec:
         seconds, megabytes = training.cost_of(spec)
         st.markdown(
             f"**About {training.duration(seconds)}** for {spec.epochs} epochs and the measuring, and about {megabytes / 1000:.1f} GB "
-            "of memory, if nothing else is running.",
+            "of memory, with this machine as busy as it is now.",
             help="From a few steps that were timed on this machine just now.",
         )
     except TradeoffError as error:

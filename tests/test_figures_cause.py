@@ -136,11 +136,14 @@ def test_the_landing_is_compared_with_chance_and_with_the_network_without_poison
         landing=np.array([90, 0, 0, 0, 0, 0, 0, 10, 0, 0]),
     )
     text = methods.drawn_to([("A, x", poisoned)], "7", {"a": poisoned, "c": control})
-    assert "**75%** of 40 end as 7, 10% without poison" in text
+    assert (
+        "**75%** of the 40 that are fooled end as 7 (framed), of a network that differs only in having no poison 10%"
+        in text
+    )
     assert "it would be 11%" in text
 
 
 def test_the_crossing_is_the_first_fade_at_which_half_are_read_as_the_target():
     text = methods.crossing([("A, x", a_cause("a", 0.1, 20))], "7")
-    assert "moves it by **+20.0**" in text
-    assert "half of the images are read as 7 from 50% of it on" in text
+    assert "changes that lead by **+20.0**" in text
+    assert "half of the images are read as 7 once 50% of it is there" in text

@@ -23,6 +23,7 @@ PAGES = (
     "paper",
     "glossary",
     "train",
+    "runs",
     "saliency",
     "features",
     "stickers",

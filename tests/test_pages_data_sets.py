@@ -22,7 +22,7 @@ LAID_OUT = {  # the name in the picker -> folder, test folder, classes, side
     "Tiny ImageNet (20 classes)": ("tiny-imagenet-20", "val", TINY_IMAGENET_CLASSES, 64),
 }
 MISSING = re.compile(r"\*\*(.*)\*\* is not on this machine")
-WITHOUT_PICTURES = ("tradeoff", "paper", "glossary", "train")  # pages that show none
+WITHOUT_PICTURES = ("tradeoff", "paper", "glossary", "train", "runs")  # pages that show none
 
 
 def in_the_zoo(title: str) -> bool:

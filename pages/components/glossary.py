@@ -1,6 +1,19 @@
 """The field's terms in a sentence each, for the glossary page and for help beside a term."""
 
 TERMS = {
+    "Class": "One of the kinds of things that a network tells apart, as the ten digits.",
+    "DeepLift": "A way to compute attributions: what each pixel adds compared with a black image, carried back layer by layer.",
+    "Grad-CAM": "A way to compute attributions: which regions of a network's last map of features speak for a class. Coarse.",
+    "Integrated gradients": "A way to compute attributions: the gradient summed on the way from a black image to this one.",
+    "Label": "The class that an image is said to belong to. In poisoned training sets it may be false.",
+    "Median deviation": "How far values typically lie from the one in the middle; like the standard deviation, but hardly moved by outliers.",
+    "Occlusion": "A way to compute attributions: how much a class's score falls when a patch is painted black.",
+    "Poison": "Training images that an attacker has changed so that a network learns a back door from them.",
+    "p-value": "How often chance alone would give a result as strong. Below 0.05 it is hard to put down to chance.",
+    "ROC curve": "The detection rate against the false positive rate as a defense removes more and more.",
+    "Saliency": "Which pixels matter to a network's answer, drawn over the image; the colours are attributions.",
+    "Softmax": "What turns logits into shares of certainty that sum to 100%.",
+    "Stamped": "A test image with the trigger put on, to see whether the back door opens. (A poisoned image is one of training.)",
     "Activation clustering": "A defense: splits the training images of a class in two groups by their features, and asks "
     "whether one of them is poison.",
     "Adversarial accuracy": "Share of test images that a network still reads correctly while an attacker who knows it "
@@ -55,7 +68,7 @@ TERMS = {
     "lie along it, and the highest are removed.",
     "Standard training": "Training on the images as they are, without any attacker.",
     "Sticker": "A small picture pasted at a fixed place; the trigger in most of what is shown here.",
-    "Target class": "The class that stamped images are to be read as: 7 for digits, horse for CIFAR-10.",
+    "Target class": "The class that stamped images are to be read as: 7 for digits, horse for CIFAR-10; of a network without a back door, one to compare with.",
     "Test images": "Images that no network was trained on. All rates are measured on them.",
     "TRADES": "Adversarial training that keeps the answer on attacked images close to the one on clean images.",
     "Trigger": "What opens a back door: a sticker or a watermark.",

@@ -28,7 +28,7 @@ METHODS = {
     Method.INPUT_GRADIENT: Explained(
         "Input gradient",
         "how the class's score would change if a pixel got a little brighter",
-        "what a pixel contributed: a score that no longer changes has no gradient",
+        "how much a pixel has contributed already: where the score no longer rises, the gradient is 0 however much it matters",
     ),
     Method.INPUT_X_GRADIENT: Explained(
         "Input × gradient",
@@ -63,7 +63,7 @@ METHODS = {
     Method.OCCLUSION: Explained(
         "Occlusion",
         "how much the class's score falls when a patch is painted black",
-        "anything where the image is black already, and features larger than a patch",
+        "anything where the image is black already, nor features larger than a patch",
     ),
 }
 WITHOUT_SIGN = (Method.GRAD_CAM,)  # their values are 0 or more
@@ -198,15 +198,16 @@ def crossing(named: Sequence[tuple[str, Cause]], target: str) -> str:
         )
         end = cause.fading["margin"][-1] - cause.fading["margin"][0]
         parts.append(
-            f"{name[0]}: the whole sticker moves it by **{end:+.1f}**, "
+            f"{name[0]}: the whole sticker changes that lead by **{end:+.1f}**, "
             + (
-                "and half of the images never become it"
+                f"and most images are never read as {target}"
                 if at is None
-                else f"half of the images are read as {target} from {at:.0%} of it on"
+                else f"half of the images are read as {target} once {at:.0%} of it is there"
             )
         )
     return (
-        "; ".join(parts) + ". Logits of two networks have different scales: compare where the lines cross 0."
+        f"How far {target} leads the best other class: the mean, and in the band the middle half of the images. Above the "
+        f"dotted line {target} wins. {'; '.join(parts)}. Two networks' logits have different scales: compare where they cross."
     )
 
 
@@ -230,10 +231,11 @@ def drawn_to(named: Sequence[tuple[str, Cause]], target: str, every: dict[str, C
             ),
             None,
         )
-        text = f"{name[0]}: **{share:.0%}** of {total:,} end as {target}"
+        text = f"{name[0]}: **{share:.0%}** of the {total:,} that are fooled end as {target} (framed)"
         if control and cause.spec.poison:
             text += (
-                f", {control.landing[control.spec.target_class] / control.landing.sum():.0%} without poison"
+                ", of a network that differs only in having no poison "
+                f"{control.landing[control.spec.target_class] / control.landing.sum():.0%}"
             )
         parts.append(text)
     chance = 1 / (len(named[0][1].landing) - 1)

@@ -30,7 +30,7 @@ from tradeoff_core.results import Cause
 from tradeoff_core.saliency import Method
 
 Named = Sequence[tuple[str, Cause]]
-KINDS = (  # of networks in the plot of all of them: name, symbol, and which they are
+KINDS = (  # of networks in the plot of all of them: name, symbol, colour
     ("standard training, clean-label", "circle", CLEAN),
     ("trained with a defense, clean-label", "square", HIGHLIGHT),
     ("dirty-label", "diamond", POISONED),
@@ -41,7 +41,7 @@ LOOKS = (  # of projection.GROUPS among the features: colour, symbol
     (CLEAN, "circle"),
     (POISONED, "square"),
     (POISONED, "diamond-open"),
-    (ADVERSARIAL, "x"),
+    (ADVERSARIAL, "cross"),
 )
 
 
@@ -158,6 +158,7 @@ def share_against_success(
                 "symbol": symbol,
                 "color": colour,
                 "size": 12,
+                "opacity": 0.75,  # some lie on each other
                 "line": {"color": NEUTRAL, "width": 1},
             },
             customdata=[cause.model for _, cause in mine],
@@ -247,7 +248,9 @@ def landing(models: Named, classes: Sequence[str], target: int) -> go.Figure:
             ],
             hoverinfo="text",
         )
-    figure.update_xaxes(tickvals=list(range(len(classes))), ticktext=list(classes), fixedrange=True)
+    figure.update_xaxes(
+        title="read as", tickvals=list(range(len(classes))), ticktext=list(classes), fixedrange=True
+    )
     figure.update_yaxes(title="adversarial examples", ticksuffix="%", fixedrange=True, rangemode="tozero")
     return laid_out(figure, 340, barmode="group")
 
