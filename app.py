@@ -4,8 +4,16 @@ import streamlit as st
 
 from pages.components import own, pickers
 from tradeoff_core.errors import TradeoffError
+from tradeoff_core.paths import read_only
 
 st.set_page_config(page_title="Robustness and back doors", page_icon=":material/balance:", layout="wide")
+
+OWN = {
+    "Train your own": [
+        st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
+        st.Page("pages/runs.py", title="Runs", icon=":material/table_rows:"),
+    ]
+}
 
 pickers.keep_models()
 page = st.navigation(
@@ -22,10 +30,7 @@ page = st.navigation(
             st.Page("pages/stickers.py", title="Stickers", icon=":material/approval:"),
             st.Page("pages/perturbations.py", title="Perturbations", icon=":material/grain:"),
         ],
-        "Train your own": [
-            st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
-            st.Page("pages/runs.py", title="Runs", icon=":material/table_rows:"),
-        ],
+        **({} if read_only() else OWN),
         "Find the poison": [
             st.Page("pages/spectral_signatures.py", title="Spectral signatures", icon=":material/bar_chart:"),
             st.Page(
@@ -45,6 +50,7 @@ except pickers.PageEnds:
     pass
 except TradeoffError as error:  # what a user can cause is one sentence, never a traceback
     st.error(str(error), icon=":material/error:")
-with st.sidebar:
-    own.form()
+if not read_only():
+    with st.sidebar:
+        own.form()
 pickers.saved_as()

@@ -39,26 +39,30 @@ def flat(document: dict[str, Any], before: str = "") -> dict[str, str]:
 
 def rows(mine: list[StoredRun], shipped: list[Model]) -> pd.DataFrame:
     """A row a run: the visitor's, then the shipped models."""
-    table = []
-    for run in mine:
-        table.append(
-            {
-                "id": run.id,
-                "name": run.name,
-                "state": run.state.value,
-                "data set": run.spec.get("dataset", ""),
-                "note": run.note,
-            }
-            | {title: _percent((run.metrics or {}).get(key)) for key, title in RATES.items()}
-            | {"MB": run.bytes / 1e6}
+    own = [
+        (
+            run.id,
+            run.name,
+            run.state.value,
+            run.metrics or {},
+            run.spec.get("dataset", ""),
+            run.bytes,
+            run.note,
         )
-    for model in shipped:
-        table.append(
-            {"id": model.id, "name": model.id, "state": SHIPPED, "data set": model.spec.dataset, "note": ""}
-            | {title: _percent(model.card["metrics"].get(key)) for key, title in RATES.items()}
-            | {"MB": model.card["bytes"] / 1e6}
-        )
-    return pd.DataFrame(table)
+        for run in mine
+    ]
+    theirs = [
+        (model.id, model.id, SHIPPED, model.card["metrics"], model.spec.dataset, model.card["bytes"], "")
+        for model in shipped
+    ]
+    return pd.DataFrame(
+        [
+            {"id": name_of_folder, "name": name, "state": state}
+            | {title: _percent(metrics.get(key)) for key, title in RATES.items()}
+            | {"data set": dataset, "MB": size / 1e6, "note": note}
+            for name_of_folder, name, state, metrics, dataset, size, note in (*own, *theirs)
+        ]
+    )
 
 
 def _percent(value: float | None) -> float | None:

@@ -308,3 +308,14 @@ def test_the_cards_stronger_attacks_are_told_beside_the_number():
     helps = " ".join(element.help for element in app.markdown if element.help)
     assert f"{found['autoattack_accuracy']:.1%} under AutoAttack" in helps
     assert f"**Beware:** {found['warnings'][0]}." in helps
+
+
+def test_a_read_only_app_offers_nothing_that_writes(monkeypatch):
+    monkeypatch.setenv("TRADEOFF_READ_ONLY", "1")
+    app = opened("overview")
+    assert not app.exception
+    assert not any(field.key == "own-folder" for field in app.text_input)
+    app = opened("spectral_signatures")
+    assert not any("Retrain" in button.label for button in app.button)
+    monkeypatch.delenv("TRADEOFF_READ_ONLY")
+    assert any(field.key == "own-folder" for field in opened("overview").text_input)

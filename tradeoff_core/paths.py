@@ -25,6 +25,11 @@ def runs_folder() -> Path:
     return Path(os.environ.get("TRADEOFF_RUNS", "runs"))
 
 
+def read_only() -> bool:
+    """Whether `TRADEOFF_READ_ONLY` is 1: the app then trains, imports, deletes and downloads nothing."""
+    return os.environ.get("TRADEOFF_READ_ONLY") == "1"
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write beside `path` and rename, so that a kill at any moment leaves the last good file."""
     path.parent.mkdir(parents=True, exist_ok=True)

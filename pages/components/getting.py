@@ -9,6 +9,7 @@ import streamlit as st
 from tradeoff_core import datasets
 from tradeoff_core.datasets import Share, Split
 from tradeoff_core.errors import TradeoffError
+from tradeoff_core.paths import read_only
 from tradeoff_core.tools.unpack import ARCHIVES, unpack_data_set
 
 MEGABYTES = {"cifar10": 170, "mnist": 12, "fashion-mnist": 31}  # of a download
@@ -35,8 +36,9 @@ def offer(name: str, *, samples: bool = True) -> bool:
             f":orange[:material/image_not_supported:] **{datasets.title(name)}** is not on this machine, {said}",
             width="stretch",
         )
-        with st.popover("Get it", icon=":material/download:"):
-            _ways(full)
+        if not read_only():
+            with st.popover("Get it", icon=":material/download:"):
+                _ways(full)
     return False
 
 

@@ -24,6 +24,7 @@ from tradeoff_core.defenses.detection import Detection, Examples
 from tradeoff_core.defenses.models import without
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.experiments import run_experiment
+from tradeoff_core.paths import read_only
 from tradeoff_core.training import Progress
 from tradeoff_core.zoo import Model
 
@@ -372,6 +373,8 @@ def retrain_now(model: Model, detection: Detection) -> None:
     count = int(detection.removed.sum())
     if not count:
         st.caption("Nothing is removed, so there is nothing to retrain without.")
+        return
+    if read_only():
         return
     if model.trained_elsewhere:
         st.caption("This network was trained elsewhere, so it cannot be retrained here.")

@@ -160,3 +160,16 @@ def test_disk_trouble_is_one_line(
     assert (
         capsys.readouterr().err.splitlines()[-1] == "error: [Errno 28] No space left on device: 'spec.json'"
     )
+
+
+def test_estimate_tells_what_a_training_would_cost_and_trains_nothing(
+    tiny: list[str], tmp_path: Path, answer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = answer("estimate", *tiny)
+    assert 0 < found["epoch_seconds"] < 60
+    assert found["seconds"] == pytest.approx(
+        found["epochs"] * found["epoch_seconds"] + found["measuring_seconds"]
+    )
+    assert 100 < found["megabytes"] < 20_000
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,74 @@
+"""The Runs page in a real browser: an archive comes in, runs are opened, compared, named, deleted and taken back."""
+
+import re
+
+import pytest
+from browsing import opened, settle
+
+from tradeoff_core import runs
+
+expect = pytest.importorskip("playwright.sync_api").expect
+pytestmark = pytest.mark.browser
+HEADER, ROW = 35, 35  # pixels of the table, which is drawn on a canvas
+
+
+def tick(page, row):
+    table = page.locator(".st-key-runs-table [data-testid='stDataFrame']")
+    table.scroll_into_view_if_needed()
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + 18, box["y"] + HEADER + ROW * row + ROW // 2)
+    settle(page)
+
+
+def test_a_run_is_brought_along_named_deleted_and_taken_back(browser, address, finished_run, tmp_path):
+    archive = tmp_path / "run.zip"
+    archive.write_bytes(runs.exported(runs.find_run(finished_run.parent, finished_run.name)))
+    page = opened(browser, address, "runs")
+    page.get_by_role("button", name="Bring a run along").click()
+    page.locator(".st-key-run-archive input[type='file']").set_input_files(archive)
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.get_by_text(f"{finished_run.name} is here.")).to_be_visible(timeout=30_000)
+    page.reload()
+    settle(page)
+    expect(page.get_by_text(re.compile("^1 of your own"))).to_be_visible()
+
+    tick(page, 0)
+    name = page.get_by_role("textbox", name="Name", exact=True)
+    expect(name).to_have_value(finished_run.name)
+    name.fill("my first")
+    name.press("Enter")
+    expect(page.get_by_role("heading", name=re.compile("my first: done"))).to_be_visible(timeout=30_000)
+    expect(page.locator("[class*='st-key-curves-'] .main-svg").first).to_be_visible()
+
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_text(re.compile("^0 of your own"))).to_be_visible(timeout=30_000)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text(re.compile("^1 of your own"))).to_be_visible(timeout=30_000)
+    assert page.locator("[data-testid='stException']").count() == 0
+    page.close()
+
+
+def test_two_shipped_networks_are_compared_where_their_specs_differ(browser, address):
+    page = opened(browser, address, "runs?search=mnist-5k-clean-label-pgd-0.&states=shipped")
+    page.set_default_timeout(30_000)
+    tick(page, 0)
+    tick(page, 1)
+    expect(page.get_by_role("heading", name="Beside each other")).to_be_visible()
+    expect(
+        page.get_by_text(
+            re.compile(r"^The three numbers, and the \d+ of \d+ fields in which the specs differ")
+        )
+    ).to_be_visible()
+    expect(page.get_by_text(re.compile("its sticker$")).first).to_be_visible()
+    page.close()
+
+
+def test_what_is_no_archive_is_one_sentence(browser, address, tmp_path):
+    wrong = tmp_path / "wrong.zip"
+    wrong.write_bytes(b"not a zip")
+    page = opened(browser, address, "runs")
+    page.get_by_role("button", name="Bring a run along").click()
+    page.locator(".st-key-run-archive input[type='file']").set_input_files(wrong)
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.get_by_text("This is no zip archive of a run.")).to_be_visible(timeout=30_000)
+    page.close()
