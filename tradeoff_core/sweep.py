@@ -32,6 +32,8 @@ from tradeoff_core.recipes import Training
 from tradeoff_core.specs import ExperimentSpec, Source, changed, spec_from_dict, spec_to_dict
 from tradeoff_core.training import Progress
 
+Execute = Callable[[ExperimentSpec, Path, Callable[[float], None]], dict[str, Any]]
+
 FIELDS = ("name", "preset", "set", "vary")
 HELD_OUT_SHARE = 1 / 9  # of the training images that a data set holds out, roughly
 
@@ -124,14 +126,18 @@ def run_sweep(
     results: Path,
     workers: int = 1,
     progress: Callable[[float], None] | None = None,
+    execute: Execute | None = None,
 ) -> Sweep:
     """Run what is not finished yet, `workers` at a time, and write a line of JSON a run to `results`.
+
+    `execute` gives the result of a run, or what went wrong as {"error": ...}; by default a process of this machine does.
 
     `progress` is told the share of all training that is done. The file is rewritten whole after every run, so
     a kill at any moment leaves lines that are true. A failed run is tried again by the next sweep.
     """
     if workers < 1:
         raise TradeoffError(f"workers {workers} is out of range: a whole number from 1")
+    execute = execute or _in_a_process
     lines = _finished(jobs, runs, results)
     waiting = [job for job in jobs if job.spec.id not in lines]
     shares = dict.fromkeys((job.spec.id for job in waiting), 0.0)
@@ -145,7 +151,8 @@ def run_sweep(
                 progress(sum(costs[name] * part for name, part in shares.items()) / sum(costs.values()))
 
     def work(job: Job) -> None:
-        line = _line(job, _in_a_process(job.spec, runs / job.spec.id, lambda share: note(job.spec, share)))
+        result = execute(job.spec, runs / job.spec.id, lambda share: note(job.spec, share))
+        line = _line(job, result)
         with lock:
             lines[job.spec.id] = line
             _write(results, [lines[other.spec.id] for other in jobs if other.spec.id in lines])

@@ -26,6 +26,17 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="a line of JSON a run (default: beside the runs, as the grid is named)",
     )
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="processes of this machine, or a Ray cluster's workers (needs ray)",
+    )
+    parser.add_argument(
+        "--address",
+        metavar="ADDRESS",
+        help="of the Ray cluster, as 10.0.0.1:6379 (default: one started on this machine)",
+    )
     parser.set_defaults(after_interrupt=": the same command does only what is left")
 
 
@@ -41,8 +52,16 @@ def run(options: argparse.Namespace) -> Answer:
         raise TradeoffError(f"--results '{path}' is a folder: choose a file in it")
     for dataset in sorted({job.spec.dataset for job in jobs}):
         decode_pictures(dataset)
+    if options.address and options.engine != "ray":
+        raise TradeoffError("--address is that of a Ray cluster: say --engine ray too")
     with share_bar(f"{len(jobs)} runs") as progress:
-        swept = run_sweep(jobs, options.runs, path, options.workers, progress)
+        if options.engine == "ray":
+            from tradeoff_core.cluster import on_ray
+
+            with on_ray(options.address) as (execute, workers):
+                swept = run_sweep(jobs, options.runs, path, workers, progress, execute)
+        else:
+            swept = run_sweep(jobs, options.runs, path, options.workers, progress)
     lines = [f"{swept.done} done, {swept.failed} failed, {swept.skipped} were finished before: {path}"]
     lines += [f"  failed: {line['run']}: {line['error']}" for line in swept.results if "error" in line]
     document = {
