@@ -181,7 +181,7 @@ st.header("Your runs")
 runs = stored_runs(training.RUNS)
 
 
-@st.fragment(run_every="1s" if any(run.state in ACTIVE for run in runs) else None)
+@st.fragment(run_every="2s" if any(run.state in ACTIVE for run in runs) else None)
 def watch(before: tuple[State, ...]) -> None:
     """The newest runs as they go; the whole page is drawn anew when one of them changes its state."""
     now = stored_runs(training.RUNS)[:SHOWN]

@@ -132,7 +132,7 @@ def along_epsilon(causes: Sequence[Cause]) -> list[Cause]:
 
 def _said(correlation: Correlation | None, of: str) -> str:
     if correlation is None:
-        return f"Of {of} there are too few to correlate."
+        return f"Of {of} there are too few to correlate"
     p = "p < 0.001" if correlation.p < 0.001 else f"p = {correlation.p:.3f}"
     return f"Over {of} the rank correlation is **{correlation.value:+.2f}** ({p}, {correlation.n} networks)"
 
