@@ -12,7 +12,8 @@ import pytest
 from tradeoff_core import jobs
 from tradeoff_core.__main__ import main
 from tradeoff_core.experiments import run_experiment
-from tradeoff_core.runs import State, change_order, find_run, held, stored_runs
+from tradeoff_core.locks import held
+from tradeoff_core.runs import State, change_order, find_run, stored_runs
 from tradeoff_core.specs import spec_from_dict, spec_to_dict
 
 PATIENCE = 120

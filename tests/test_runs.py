@@ -9,6 +9,7 @@ import pytest
 
 from tradeoff_core import runs
 from tradeoff_core.__main__ import main
+from tradeoff_core.locks import held
 from tradeoff_core.runs import State
 from tradeoff_core.zoo import find_model, load_network
 
@@ -46,7 +47,7 @@ def test_an_epoch_that_was_trained_twice_counts_once_and_a_torn_line_not_at_all(
 def test_what_is_begun_but_neither_done_nor_held_is_interrupted(store, name):
     (store / name / "result.json").unlink()
     assert runs.find_run(store, name).state is State.INTERRUPTED
-    with runs.held(store / name):
+    with held(store / name):
         assert runs.find_run(store, name).state is State.RUNNING
     assert runs.find_run(store, name).state is State.INTERRUPTED
 
@@ -76,7 +77,7 @@ def test_a_deleted_run_can_be_taken_back_and_a_running_one_not_deleted(store, na
     assert runs.deleted(store) == [name]
     assert runs.undelete(store, name).state is State.DONE
     (store / name / "result.json").unlink()
-    with runs.held(store / name), refused("is running: stop it first"):
+    with held(store / name), refused("is running: stop it first"):
         runs.delete(store, name)
 
 

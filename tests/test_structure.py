@@ -106,7 +106,12 @@ LAYERS = {  # data and models know nothing of experiments
     "defenses/detection.py": {"devices", "errors", "evaluation", "networks", "poisoning"},
     "defenses/spectral_signatures.py": {"errors", "defenses.detection"},
     "defenses/activation_clustering.py": {"errors", "defenses.detection", "defenses.spectral_signatures"},
-    "defenses/neural_cleanse.py": {"errors", "networks"},
+    "defenses/neural_cleanse.py": {"devices", "errors", "networks"},
+    "saliency.py": {"errors", "networks", "networks.imagenet", "networks.residual"},
+    # runs on disk are read without loading networks, save when one is brought along
+    "locks.py": {"errors"},
+    "runs.py": {"errors", "locks", "paths", "specs", "zoo"},
+    "jobs.py": {"errors", "locks", "paths", "runs"},
 }
 
 

@@ -35,11 +35,11 @@ from tradeoff_core.evaluation import (
     in_batches,
     predicted_classes,
 )
+from tradeoff_core.locks import held
 from tradeoff_core.networks import Network
 from tradeoff_core.paths import write_atomically
 from tradeoff_core.poisoning import PoisonedDataset, poison_dataset
 from tradeoff_core.recipes import Training
-from tradeoff_core.runs import held
 from tradeoff_core.specs import ExperimentSpec, Source, spec_to_dict
 from tradeoff_core.training import Progress, train
 

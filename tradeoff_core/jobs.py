@@ -18,6 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tradeoff_core.errors import TradeoffError
+from tradeoff_core.locks import is_held
 from tradeoff_core.paths import write_atomically
 from tradeoff_core.runs import (
     JOB_LOCK,
@@ -26,7 +27,6 @@ from tradeoff_core.runs import (
     State,
     change_order,
     find_run,
-    is_held,
     is_running,
     stored_runs,
 )

@@ -11,20 +11,20 @@ import os
 import shutil
 import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from tradeoff_core.errors import TradeoffError
+from tradeoff_core.locks import LOCK, is_held
 from tradeoff_core.paths import write_atomically
 
-LOCK, JOB_LOCK = ".lock", ".job.lock"  # of the process that trains, and of the worker that waits for it
+JOB_LOCK = ".job.lock"  # of the worker that waits for the process that trains
 ORDER, LOG = "order.json", "log.txt"
 TRASH = ".trash"
 TRASH_SECONDS = 24 * 3600  # after which what was deleted is gone
@@ -96,36 +96,6 @@ def _document(path: Path) -> dict[str, Any] | None:
     except ValueError:
         return None
     return document if isinstance(document, dict) else None
-
-
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Hold a run's folder while training in it. Raises TradeoffError if another process does."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=2)  # somebody may only be looking whether it is free
-    except Timeout:
-        raise TradeoffError(
-            f"'{folder}' is being trained by another process: wait for it, or stop it"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def is_held(path: Path) -> bool:
-    """Whether a process holds a lock."""
-    if not path.exists():
-        return False
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except (Timeout, OSError):
-        return True
-    lock.release()
-    return False
 
 
 def is_running(folder: Path) -> bool:
@@ -254,7 +224,7 @@ def imported(root: Path, content: bytes) -> StoredRun:
     Raises TradeoffError, and leaves everything as it was, for what is no such archive, holds other files, is too large,
     names a run that is already there, or whose weights do not belong to its card.
     """
-    from tradeoff_core.specs import spec_from_dict
+    from tradeoff_core.specs import spec_from_dict  # torch takes seconds to load, and a worker only waits
     from tradeoff_core.zoo import find_model, load_network
 
     try:
