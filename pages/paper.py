@@ -74,7 +74,8 @@ st.markdown(
 - **Fewer digits, narrower networks.** We train on 3,600 digits where the paper has 60,000, at half of its width, with
   a shorter schedule and three seeds for its ten. Compare directions and sizes of effects, not decimals.
 - **Photographs for a laptop.** CIFAR-10 is the paper's network trained for 15 to 24 epochs on pictures that have been through
-  JPEG, one seed. The ImageNet rows are not measured yet.
+  JPEG, one seed. Beside ImageNet's rows stands a ResNet-18 on 20 classes of Tiny ImageNet, trained for 24 epochs: the dirty-label
+  sticker is learned (94.6%), the clean-label one by neither network (0.3 and 0.2%), where the paper has 3.9 and 65.4%.
 - **Weak attacks flatter.** PGD with 5 or 10 steps leaves more than a stronger attack would. *PGD-40* is beside ours;
   each digits model's card also holds PGD-100 with five restarts and AutoAttack.
 - **A typing error, or not.** Two MNIST rows of supplement table 1 print the same number for clean and adversarial
