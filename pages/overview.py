@@ -8,7 +8,6 @@ from tradeoff_core import figures, published, results
 from tradeoff_core.attacks import in_levels
 from tradeoff_core.zoo import Model
 
-
 LEARNED = 0.05  # backdoor success below which nobody can say that the sticker was learned
 
 
