@@ -30,18 +30,20 @@ def test_a_run_is_brought_along_named_deleted_and_taken_back(browser, address, f
     expect(page.get_by_text(f"{finished_run.name} is here.")).to_be_visible(timeout=30_000)
     page.reload()
     settle(page)
-    expect(page.get_by_text(re.compile("^1 of your own"))).to_be_visible()
+    expect(page.get_by_text(re.compile("^1 of your own"))).to_be_visible(timeout=30_000)
 
     tick(page, 0)
     name = page.get_by_role("textbox", name="Name", exact=True)
-    expect(name).to_have_value(finished_run.name)
+    expect(name).to_have_value(finished_run.name, timeout=30_000)
     name.fill("my first")
     name.press("Enter")
     expect(page.get_by_role("heading", name=re.compile("my first: done"))).to_be_visible(timeout=30_000)
-    expect(page.locator("[class*='st-key-curves-'] .main-svg").first).to_be_visible()
+    expect(page.locator("[class*='st-key-curves-'] .main-svg").first).to_be_visible(timeout=30_000)
 
+    settle(page)  # a click while the page is drawn anew would be lost
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_text(re.compile("^0 of your own"))).to_be_visible(timeout=30_000)
+    settle(page)
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text(re.compile("^1 of your own"))).to_be_visible(timeout=30_000)
     assert page.locator("[data-testid='stException']").count() == 0
@@ -53,7 +55,7 @@ def test_two_shipped_networks_are_compared_where_their_specs_differ(browser, add
     page.set_default_timeout(30_000)
     tick(page, 0)
     tick(page, 1)
-    expect(page.get_by_role("heading", name="Beside each other")).to_be_visible()
+    expect(page.get_by_role("heading", name="Beside each other")).to_be_visible(timeout=30_000)
     expect(
         page.get_by_text(
             re.compile(r"^The three numbers, and the \d+ of \d+ fields in which the specs differ")

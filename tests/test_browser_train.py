@@ -34,11 +34,14 @@ def test_a_quick_run_is_started_watched_stopped_resumed_and_used(browser, addres
 
     page.reload()
     expect(page.get_by_text(re.compile(r"^Epoch [1-9]\d* of 15"))).to_be_visible(**LONG)
+    settle(page)  # a click while the page is drawn anew would be lost
     page.get_by_role("button", name="Stop").click()
     expect(run).to_contain_text("stopped", **LONG)
+    settle(page)
     page.get_by_role("button", name="Resume").click()
     expect(run).to_contain_text(re.compile("running|done"), **LONG)
     expect(run).to_contain_text("done", **LONG)
+    settle(page)
     page.get_by_role("button", name="Make it model B").click()
     settle(page)
 
