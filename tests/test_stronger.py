@@ -353,7 +353,7 @@ def test_the_tool_completes_a_card_once(folder, finished_run, capsys):
     change_card(folder, lambda card: card["stronger"].update(sha256="of other weights", n=3))
     assert tool.main(["--threads", "1", str(folder)]) == 0
     assert json.loads((folder / "card.json").read_text())["stronger"]["n"] == 200
-    assert list(folder.glob(".*")) == []
+    assert [file.name for file in folder.glob(".*")] in ([], [".lock"])  # no half-written card
 
 
 def test_the_tool_refuses_metrics_that_do_not_come_out_again(folder, capsys):
