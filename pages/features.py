@@ -7,7 +7,7 @@ import streamlit as st
 from pages.components import cards, getting, loaders, pickers, searching
 from pages.components.glossary import TERMS
 from tradeoff_core import figures, results
-from tradeoff_core.datasets import available, to_tensor
+from tradeoff_core.datasets import available, evenly_spaced, to_tensor
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.projection import GROUPS, Crowd
 from tradeoff_core.zoo import Model
@@ -92,7 +92,7 @@ def show(letter: str, model: Model, points: np.ndarray, three: bool, tsne: bool)
     if not len(chosen):
         st.caption("Drag to turn it." if three else "Draw a lasso around some points to see their images.")
         return
-    few = chosen[np.linspace(0, len(chosen) - 1, min(MOST, len(chosen))).round().astype(int)]
+    few = chosen[evenly_spaced(len(chosen), MOST)]
     st.markdown(
         f"##### The {searching.images(len(chosen))} you selected"
         + (f", {MOST} of them" if len(chosen) > MOST else "")

@@ -201,11 +201,11 @@ def one(run: StoredRun) -> None:
         try:
             st.code(as_toml(spec_from_dict(run.spec)), language="toml")
         except TradeoffError as error:
-            st.error(f"{str(error)[0].upper()}{str(error)[1:]}.", icon=":material/error:")
+            st.error(str(error), icon=":material/error:")
 
 
 if refused := st.session_state.pop("refused", None):
-    st.error(f"{refused[0].upper()}{refused[1:]}.", icon=":material/error:")
+    st.error(refused, icon=":material/error:")
 if len(event.selection.rows) > MOST:
     st.info(f"Only the first {MOST} are compared.", icon=":material/info:")
 if len(chosen) > 1:
@@ -240,7 +240,7 @@ with st.popover("Bring a run along", icon=":material/upload:"):
             run = runs.imported(training.RUNS, uploaded.getvalue())
             st.success(f"{run.name} is here.", icon=":material/check:")
         except TradeoffError as error:
-            st.error(f"{str(error)[0].upper()}{str(error)[1:]}.", icon=":material/error:")
+            st.error(str(error), icon=":material/error:")
 
 with st.expander("How it works", icon=":material/function:"):
     st.markdown(

@@ -189,9 +189,7 @@ if len(curve) > 1:
 
 def pick() -> None:
     """Make the clicked network model B."""
-    points = st.session_state["every-network"].selection.points
-    data = points[0].get("customdata") if points else None
-    name = data[0] if isinstance(data, list) else data
+    name = cards.clicked("every-network")
     if name in by_id:
         st.session_state["B"] = name
 

@@ -7,7 +7,6 @@ import streamlit as st
 
 from pages.components import cards, getting, loaders, photograph, pickers
 from tradeoff_core import datasets, figures, results
-from tradeoff_core.datasets import to_tensor
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.triggers import Sticker, Watermark, default_sticker, pattern_from_picture, patterns
 
@@ -118,17 +117,7 @@ for letter, model in models[:1] if same else models:
         f"{'Both' if same and len(models) > 1 else letter} learned from {cards.poison_in_words(model)}."
     )
     if model.spec.poison and datasets.available(data_set):
-        poisoned = loaders.poisoned(model)
-        first = np.flatnonzero(poisoned.poisoned)[:8]
-        cards.pictures(
-            to_tensor(poisoned.data.images[first]),
-            [f"label {cards.called(model, int(label))}" for label in poisoned.data.labels[first]],
-        )
-        st.caption(
-            f"The first eight of {poisoned.poisoned.sum():,} poisoned training images: "
-            f"{poisoned.poison_rate_class:.0%} of those labelled {cards.called(model, poisoned.target_class)}, "
-            f"{poisoned.poison_rate_dataset:.1%} of all {len(poisoned.data):,}."
-        )
+        cards.first_poisoned(loaders.poisoned(model))
 
 if pictured and len(last.classes) <= MOST_CLASSES:
     st.subheader("Which images fall for it?")

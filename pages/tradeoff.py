@@ -113,9 +113,7 @@ zoo_specs = {zoo.find_model(name).spec.as_trained: name for name in zoo.model_id
 
 def pick(key: str) -> None:
     """Remember the clicked run, and make it model B if its network is in the repository."""
-    points = st.session_state[key].selection.points
-    name = points[0].get("customdata") if points else None
-    name = name[0] if isinstance(name, list) else name
+    name = cards.clicked(key)
     if name in by_name:
         st.session_state["picked"] = name
         if by_name[name].spec.as_trained in zoo_specs:

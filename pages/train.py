@@ -152,7 +152,7 @@ name, preset = choices()
 try:
     spec = form(name, preset)
 except TradeoffError as error:
-    st.error(f"{str(error)[0].upper()}{str(error)[1:]}.", icon=":material/error:")
+    st.error(str(error), icon=":material/error:")
     spec = None
 if spec:
     training.preview(spec)
@@ -164,7 +164,7 @@ if spec:
             help="From a few steps that were timed on this machine just now.",
         )
     except TradeoffError as error:
-        st.error(f"{str(error)[0].upper()}{str(error)[1:]}.", icon=":material/error:")
+        st.error(str(error), icon=":material/error:")
         spec = None
 if spec:
     with st.container(horizontal=True):
@@ -175,7 +175,7 @@ if spec:
     with st.expander("The spec (TOML)", icon=":material/code:"):
         st.code(exports.as_toml(spec), language="toml")
 if refused := st.session_state.pop("refused", None):
-    st.error(f"{refused[0].upper()}{refused[1:]}.", icon=":material/error:")
+    st.error(refused, icon=":material/error:")
 
 st.header("Your runs")
 runs = stored_runs(training.RUNS)

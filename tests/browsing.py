@@ -59,6 +59,15 @@ def settle(page):
     page.wait_for_timeout(500)
 
 
+def lasso(page, x, y):
+    """Draw a lasso around a position on the screen."""
+    page.mouse.move(x - 8, y - 8)
+    page.mouse.down()
+    for corner in ((x + 8, y - 8), (x + 8, y + 8), (x - 8, y + 8), (x - 8, y - 8)):
+        page.mouse.move(*corner, steps=4)
+    page.mouse.up()
+
+
 def place_of(page, trace, at, figure=""):
     """The screen position of a point of a trace of a figure, the first on the page unless a selector says which."""
     return page.locator(f"{figure} .js-plotly-plot").first.evaluate(

@@ -1,7 +1,7 @@
 """The running app in a real Chromium: every page at both widths and themes, and a slider that is dragged."""
 
 import pytest
-from browsing import opened, place_of, served, settle
+from browsing import lasso, opened, place_of, served, settle
 
 PATHS = {
     "overview": "",
@@ -147,12 +147,7 @@ def test_the_line_moves_without_losing_the_selection_and_the_address_keeps_it(br
 def test_a_lasso_and_a_click_open_the_images_of_their_points(browser, address):
     page = opened(browser, address, "activation_clustering")
     page.wait_for_selector(".js-plotly-plot .point")
-    x, y = place_of(page, 1, 0)
-    page.mouse.move(x - 8, y - 8)
-    page.mouse.down()
-    for corner in ((x + 8, y - 8), (x + 8, y + 8), (x - 8, y + 8), (x - 8, y - 8)):
-        page.mouse.move(*corner, steps=4)
-    page.mouse.up()
+    lasso(page, *place_of(page, 1, 0))
     page.get_by_text("you selected").wait_for()
     page.get_by_role("radio", name="Click").click()
     settle(page)

@@ -72,5 +72,5 @@ def test_what_is_no_archive_is_one_sentence(browser, address, tmp_path):
     page.get_by_role("button", name="Bring a run along").click()
     page.locator(".st-key-run-archive input[type='file']").set_input_files(wrong)
     page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.get_by_text("This is no zip archive of a run.")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("this is no zip archive of a run")).to_be_visible(timeout=30_000)
     page.close()

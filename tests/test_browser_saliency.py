@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browsing import opened, place_of, settle
+from browsing import lasso, opened, place_of, settle
 
 from pages.components import pickers
 from tradeoff_core import results, zoo
@@ -87,12 +87,7 @@ def test_a_lasso_among_the_features_opens_its_images(browser, address):
     page.wait_for_selector(f"{figure} .js-plotly-plot .point")
     page.locator(figure).scroll_into_view_if_needed()
     settle(page)
-    x, y = place_of(page, 2, 0, figure)  # a poisoned image
-    page.mouse.move(x - 8, y - 8)
-    page.mouse.down()
-    for corner in ((x + 8, y - 8), (x + 8, y + 8), (x - 8, y + 8), (x - 8, y - 8)):
-        page.mouse.move(*corner, steps=4)
-    page.mouse.up()
+    lasso(page, *place_of(page, 2, 0, figure))  # a poisoned image
     page.get_by_text("you selected").wait_for()
     expect(page.get_by_text(re.compile("^poisoned: label 7, read ")).first).to_be_visible()
     page.locator(".st-key-three-features label").click()

@@ -65,6 +65,6 @@ def test_a_setting_that_cannot_be_is_one_sentence_and_there_is_no_start(browser,
     more = page.locator(".st-key-more-fast textarea")
     more.fill("training.learning_rate = 7")
     more.press("Control+Enter")
-    expect(page.get_by_text("Learning_rate 7 is out of range: above 0, at most 1")).to_be_visible()
+    expect(page.get_by_text("learning_rate 7 is out of range: above 0, at most 1")).to_be_visible()
     expect(page.locator(".st-key-start button")).to_have_count(0)
     page.close()

@@ -86,11 +86,12 @@ def test_a_mean_leaves_out_what_is_missing_and_has_the_normal_interval():
 
 def test_separation_is_scikit_learns_silhouette_and_nan_of_an_empty_group():
     generator = torch.Generator().manual_seed(0)
-    near, far = torch.randn(20, 3, generator=generator), torch.randn(15, 3, generator=generator) + 50
+    near, far = (torch.randn(count, 3, generator=generator).numpy() for count in (20, 15))
+    far = far + 50
     assert separation(near, far) > 0.95
     assert separation(near[:10], near[10:]) < 0.2
     assert separation(near, far) == pytest.approx(
-        silhouette_score(torch.cat([near, far]).numpy(), [0] * 20 + [1] * 15)
+        silhouette_score(np.concatenate([near, far]), [0] * 20 + [1] * 15)
     )
     assert np.isnan(separation(near, far[:0]))
 

@@ -92,7 +92,7 @@ LAYERS = {  # data and models know nothing of experiments
     "devices.py": {"errors"},
     "distributed.py": {"errors"},
     "recipes.py": {"attacks", "augmentation", "errors"},
-    "evaluation.py": {"errors", "attacks", "datasets", "devices", "triggers"},
+    "evaluation.py": {"errors", "attacks", "datasets", "devices", "networks", "triggers"},
     "objectives.py": {"attacks"},
     "certification.py": {"errors", "networks"},
     "regions.py": {"attacks", "certification", "errors", "evaluation", "networks"},
@@ -103,7 +103,7 @@ LAYERS = {  # data and models know nothing of experiments
         *("objectives", "recipes"),
     },
     # nor do the defenses, save the module that applies them to trained models
-    "defenses/detection.py": {"devices", "errors", "evaluation", "networks", "poisoning"},
+    "defenses/detection.py": {"errors", "evaluation", "networks", "poisoning"},
     "defenses/spectral_signatures.py": {"errors", "defenses.detection"},
     "defenses/activation_clustering.py": {"errors", "defenses.detection", "defenses.spectral_signatures"},
     "defenses/neural_cleanse.py": {"devices", "errors", "networks"},

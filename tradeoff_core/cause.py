@@ -18,8 +18,9 @@ from sklearn.metrics import silhouette_score
 from torch import Tensor
 
 from tradeoff_core.attacks import perturb
-from tradeoff_core.datasets import ImageDataset
-from tradeoff_core.evaluation import in_batches, predict
+from tradeoff_core.datasets import ImageDataset, evenly_spaced
+from tradeoff_core.defenses.detection import Floats
+from tradeoff_core.evaluation import features_of, in_batches, predict
 from tradeoff_core.networks import Network
 from tradeoff_core.poisoning import PoisonedDataset
 from tradeoff_core.saliency import Method, attribute, share_within
@@ -113,18 +114,7 @@ def landing(network: Network, images: Tensor, labels: Tensor, spec: ExperimentSp
     return np.bincount(predicted[predicted != labels].numpy(), minlength=network.classes)
 
 
-def features_of(network: Network, images: NDArray[np.uint8], trigger: Trigger | None = None) -> Tensor:
-    """Penultimate features (N, D) of images (N, H, W, C), stamped if there is a trigger."""
-    with torch.inference_mode():
-        return torch.cat(
-            [
-                network.features(trigger.apply(batch) if trigger else batch, network.layers[-1])
-                for batch in in_batches(images)
-            ]
-        )
-
-
-def separation(first: Tensor, second: Tensor) -> float:
+def separation(first: Floats, second: Floats) -> float:
     """How far two groups of features (N, D), (M, D) lie apart: their mean silhouette (Rousseeuw 1987), -1 to 1.
 
     1: two tight, distant groups; 0: one within the other. NaN if a group is empty.
@@ -132,7 +122,7 @@ def separation(first: Tensor, second: Tensor) -> float:
     if not len(first) or not len(second):
         return float("nan")
     groups = np.repeat([0, 1], [len(first), len(second)])
-    return float(silhouette_score(torch.cat([first, second]).numpy(), groups))
+    return float(silhouette_score(np.concatenate([first, second]), groups))
 
 
 def measure_cause(
@@ -171,14 +161,18 @@ def measure_cause(
     counts = landing(network, *few.tensors(), spec)
     document["landing"] = {"attack": str(spec.evaluation), "n": len(few), "counts": counts.tolist()}
     tell("features")
-    of_target = np.flatnonzero(training.data.labels == target)
-    is_poisoned = training.poisoned[of_target]
+    of_target, layer = training.data.labels == target, network.layers[-1]
+
+    def features(data: ImageDataset, where: NDArray[np.bool_]) -> Floats:
+        index = np.flatnonzero(where)
+        return features_of(network, data.images[index[evenly_spaced(len(index), MOST)]], layer)
+
     groups = {
-        "clean": features_of(network, _few(training.data.images[of_target[~is_poisoned]])),
-        "poisoned": features_of(network, _few(training.data.images[of_target[is_poisoned]])),
-        "stamped": features_of(network, few.images, trigger),
-        "target": features_of(network, _few(test.images[test.labels == target])),
-        "untouched": features_of(network, few.images),
+        "clean": features(training.data, of_target & ~training.poisoned),
+        "poisoned": features(training.data, of_target & training.poisoned),
+        "stamped": features_of(network, few.images, layer, trigger),
+        "target": features(test, test.labels == target),
+        "untouched": features_of(network, few.images, layer),
     }
     document["separation"] = {
         f"{first}, {second}": _rounded(separation(groups[first], groups[second]))
@@ -199,12 +193,6 @@ def _mean(values: NDArray[np.float64]) -> dict[str, Any]:
 
 def _rounded(value: float) -> float | None:
     return None if np.isnan(value) else round(value, 4)
-
-
-def _few(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """At most MOST of the images, evenly spaced."""
-    at = np.unique(np.linspace(0, len(images) - 1, min(MOST, len(images))).round().astype(int))
-    return images[at] if len(images) else images
 
 
 @dataclass(frozen=True, slots=True)

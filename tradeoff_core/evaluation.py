@@ -23,6 +23,7 @@ from tradeoff_core.attacks import Attack, fool
 from tradeoff_core.datasets import to_tensor
 from tradeoff_core.devices import device_of
 from tradeoff_core.errors import TradeoffError
+from tradeoff_core.networks import Network
 from tradeoff_core.triggers import Sticker, Trigger
 
 BATCH = 250
@@ -130,6 +131,18 @@ def predicted_classes(
     with torch.inference_mode():
         stamped = (batch if trigger is None else trigger.apply(batch) for batch in in_batches(images))
         return torch.cat([network(batch.to(device)).argmax(1).cpu() for batch in stamped]).numpy()
+
+
+def features_of(
+    network: Network, images: Images, layer: str, trigger: Trigger | None = None
+) -> NDArray[np.float32]:
+    """What a network makes of images at a layer (N, D), stamped if there is a trigger."""
+    device = device_of(network)
+    with torch.inference_mode():
+        stamped = (batch if trigger is None else trigger.apply(batch) for batch in in_batches(images))
+        read = [network.features(batch.to(device), layer).cpu() for batch in stamped]
+        features: NDArray[np.float32] = torch.cat(read).numpy()
+    return features
 
 
 def fooled_by(

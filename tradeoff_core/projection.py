@@ -10,10 +10,10 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from tradeoff_core.attacks import perturb
-from tradeoff_core.datasets import ImageDataset, to_tensor, to_uint8
+from tradeoff_core.datasets import ImageDataset, evenly_spaced, to_tensor, to_uint8
 from tradeoff_core.defenses.detection import Floats
 from tradeoff_core.errors import TradeoffError
-from tradeoff_core.evaluation import in_batches, predicted_classes
+from tradeoff_core.evaluation import features_of, predicted_classes
 from tradeoff_core.networks import Network
 from tradeoff_core.poisoning import PoisonedDataset
 from tradeoff_core.specs import ExperimentSpec
@@ -67,14 +67,12 @@ def gather(
         (to_uint8(torch.cat(attacked)), others[1]),
     ]
     pixels = np.concatenate([part for part, _ in parts])
-    with torch.inference_mode():
-        seen = torch.cat([network.features(batch, network.layers[-1]) for batch in in_batches(pixels)])
     return Crowd(
         pixels,
         np.repeat(np.arange(len(parts)), [len(part) for part, _ in parts]),
         np.concatenate([labelled for _, labelled in parts]),
         predicted_classes(network, pixels),
-        seen.numpy(),
+        features_of(network, pixels, network.layers[-1]),
     )
 
 
@@ -83,7 +81,7 @@ def _some(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """At most `count` of the images that a mask (N,) chooses, evenly spaced, and their labels."""
     index = np.flatnonzero(where)
-    few = index[np.linspace(0, len(index) - 1, min(count, len(index))).round().astype(int)]
+    few = index[evenly_spaced(len(index), count)]
     return data.images[few], data.labels[few]
 
 

@@ -60,7 +60,8 @@ class Run:
         return self.spec.seed
 
 
-def _lines(name: str) -> list[dict[str, Any]]:
+def lines_of(name: str) -> list[dict[str, Any]]:
+    """The lines of a file in assets/results/, none if there is no such file."""
     path = RESULTS / name
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -74,7 +75,7 @@ def rate(metrics: dict[str, Any], name: str) -> Rate:
 @cache
 def sweep(name: str, dataset: str) -> tuple[Run, ...]:
     """The committed runs of a sweep on a data set, those that failed left out."""
-    return tuple(_run(line) for line in _lines(f"{name}-{dataset}.jsonl") if "metrics" in line)
+    return tuple(_run(line) for line in lines_of(f"{name}-{dataset}.jsonl") if "metrics" in line)
 
 
 def _run(line: dict[str, Any]) -> Run:
@@ -145,7 +146,7 @@ class Measurement:
 @cache
 def measurement(sha256: str) -> Measurement | None:
     """The shipped measurement of the weights with this checksum, None if there is none."""
-    for line in _lines("measurements.jsonl"):
+    for line in lines_of("measurements.jsonl"):
         if line["sha256"] == sha256:
             return Measurement(
                 tuple(line["epsilons"]),
@@ -201,7 +202,7 @@ def defended(dataset: str) -> tuple[Defended, ...]:
             line["before"],
             line["after"],
         )
-        for line in _lines(f"detection-{dataset}.jsonl")
+        for line in lines_of(f"detection-{dataset}.jsonl")
     )
 
 
@@ -223,7 +224,7 @@ def cleansed(dataset: str) -> tuple[Cleansed, ...]:
     """The committed runs of Neural Cleanse on a data set's networks."""
     return tuple(
         Cleansed(line["run"], line["sha256"], spec_from_dict(line["spec"]), line)
-        for line in _lines(f"neural-cleanse-{dataset}.jsonl")
+        for line in lines_of(f"neural-cleanse-{dataset}.jsonl")
     )
 
 
@@ -258,7 +259,7 @@ def game(dataset: str) -> tuple[Level, ...]:
             line["metrics"],
             line.get("checksum"),
         )
-        for line in _lines(f"game-{dataset}.jsonl")
+        for line in lines_of(f"game-{dataset}.jsonl")
     )
 
 
@@ -304,7 +305,7 @@ def causes(dataset: str) -> tuple[Cause, ...]:
             np.array(line["landing"]["counts"]),
             line["separation"],
         )
-        for line in _lines(f"cause-{dataset}.jsonl")
+        for line in lines_of(f"cause-{dataset}.jsonl")
     )
 
 

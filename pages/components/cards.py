@@ -12,8 +12,9 @@ from torch import Tensor
 
 from pages.components.glossary import TERMS
 from tradeoff_core import exports, figures
-from tradeoff_core.datasets import to_uint8
+from tradeoff_core.datasets import to_tensor, to_uint8
 from tradeoff_core.pictures import framed
+from tradeoff_core.poisoning import PoisonedDataset
 from tradeoff_core.specs import ExperimentSpec
 from tradeoff_core.triggers import Sticker
 from tradeoff_core.zoo import Model
@@ -86,6 +87,21 @@ def pictures(images: Tensor, captions: Sequence[str], width: int | None = None) 
     st.image(list(framed(to_uint8(images))), caption=list(captions), width=width, output_format="PNG")
 
 
+def first_poisoned(poisoned: PoisonedDataset) -> None:
+    """The first poisoned images of a training set, and how many there are."""
+    first = np.flatnonzero(poisoned.poisoned)[:8]
+    names = [name.replace("_", " ") for name in poisoned.data.classes]
+    pictures(
+        to_tensor(poisoned.data.images[first]),
+        [f"label {names[label]}" for label in poisoned.data.labels[first]],
+    )
+    st.caption(
+        f"The first {len(first)} of {poisoned.poisoned.sum():,} poisoned training images: "
+        f"{poisoned.poison_rate_class:.0%} of those labelled {names[poisoned.target_class or 0]}, "
+        f"{poisoned.poison_rate_dataset:.1%} of all {len(poisoned.data):,}."
+    )
+
+
 def plot(figure: go.Figure, key: str, **options: Any) -> None:
     """A figure as wide as its place, whose camera saves what the sidebar says; `options` go to st.plotly_chart."""
     saved = {"format": st.session_state.get("saved_as", "PNG").lower(), "filename": key, "scale": 2}
@@ -125,6 +141,14 @@ def spec_button(spec: ExperimentSpec) -> None:
         on_click="ignore",
         help="Train it again, or a variant: `python -m tradeoff_core train FILE`",
     )
+
+
+def clicked(key: str) -> str | None:
+    """What the point of a figure that was clicked carries, None if the click took the selection back."""
+    points = st.session_state[key].selection.points
+    data = points[0].get("customdata") if points else None
+    name: str | None = data[0] if isinstance(data, list) else data
+    return name
 
 
 def chart(figure: go.Figure, name: str, **options: Any) -> None:

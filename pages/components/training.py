@@ -13,7 +13,7 @@ import streamlit as st
 from pages.components import cards
 from pages.components.own import RUNS
 from tradeoff_core import figures, jobs
-from tradeoff_core.datasets import Split, load_dataset, to_tensor
+from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.poisoning import poison_dataset
 from tradeoff_core.runs import LOG, State, StoredRun
@@ -77,17 +77,7 @@ def preview(spec: ExperimentSpec) -> None:
         return
     data = load_dataset(spec.dataset, Split.TRAIN)
     poisoned = poison_dataset(data, spec.poison, np.random.default_rng(spec.seed))
-    first = np.flatnonzero(poisoned.poisoned)[:8]
-    names = [name.replace("_", " ") for name in data.classes]
-    cards.pictures(
-        to_tensor(poisoned.data.images[first]),
-        [f"label {names[label]}" for label in poisoned.data.labels[first]],
-    )
-    st.caption(
-        f"The first {len(first)} of {poisoned.poisoned.sum():,} poisoned training images: "
-        f"{poisoned.poison_rate_class:.0%} of those labelled {names[spec.target_class]}, "
-        f"{poisoned.poison_rate_dataset:.1%} of all {len(data):,}."
-    )
+    cards.first_poisoned(poisoned)
 
 
 def time_left(progress: list[dict[str, Any]]) -> str:
@@ -115,7 +105,7 @@ def show(run: StoredRun) -> None:
             icon=":material/error:",
         )
     if run.problem:
-        st.error(f"{run.problem[0].upper()}{run.problem[1:]}", icon=":material/cancel:")
+        st.error(run.problem, icon=":material/cancel:")
     if run.metrics:
         three(run.metrics)
     with st.container(horizontal=True):

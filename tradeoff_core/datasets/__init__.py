@@ -7,6 +7,7 @@ from tradeoff_core.datasets.base import (
     Share,
     Split,
     describe,
+    evenly_spaced,
     to_tensor,
     to_uint8,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "available",
     "describe",
     "download",
+    "evenly_spaced",
     "has_pictures",
     "how_to_get",
     "imagenet_classes",

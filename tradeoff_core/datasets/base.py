@@ -80,7 +80,7 @@ class ImageDataset:
 
     def spread(self, count: int) -> "ImageDataset":
         """At most `count` examples, evenly spaced: of a split sorted by class, the same number of each."""
-        return self.take(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(np.int64))
+        return self.take(evenly_spaced(len(self), count))
 
     @property
     def targets(self) -> Tensor:
@@ -95,6 +95,11 @@ class ImageDataset:
         """What `tensors` gives, `size` examples at a time and in order, so that one batch is in memory as float."""
         for start in range(0, len(self), size):
             yield self.take(slice(start, start + size)).tensors()
+
+
+def evenly_spaced(length: int, most: int) -> NDArray[np.int64]:
+    """At most `most` indices into `length` things, evenly spaced, each once; none of none."""
+    return np.linspace(0, length - 1, min(most, length)).round().astype(np.int64)
 
 
 def describe(array: NDArray[np.generic]) -> str:

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from tradeoff_core.devices import device_of
 from tradeoff_core.errors import TradeoffError
-from tradeoff_core.evaluation import Rate, in_batches, predicted_classes
+from tradeoff_core.evaluation import Rate, features_of, predicted_classes
 from tradeoff_core.networks import Network
 from tradeoff_core.poisoning import PoisonedDataset
 
@@ -73,15 +71,8 @@ def class_features(
         raise TradeoffError(
             f"class {label} has {len(index)} training examples: a defense needs at least {FEWEST} to compare"
         )
-    device = device_of(network)
-    with torch.inference_mode():
-        features = torch.cat(
-            [
-                network.features(batch.to(device), layer).cpu()
-                for batch in in_batches(training.data.images[index])
-            ]
-        )
-    return ClassFeatures(label, index, checked(features.numpy()), training.poisoned[index])
+    features = features_of(network, training.data.images[index], layer)
+    return ClassFeatures(label, index, checked(features), training.poisoned[index])
 
 
 def checked(features: Floats) -> Floats:

@@ -1,5 +1,6 @@
 """Plotly figures: data in, go.Figure out."""
 
+from tradeoff_core.figures.attacked import accuracy_by_epsilon, confusion, position_map
 from tradeoff_core.figures.cause import (
     fading_in,
     feature_plane,
@@ -25,10 +26,7 @@ from tradeoff_core.figures.maps import by_poison_rate, turning_map
 from tradeoff_core.figures.paper import arrows
 from tradeoff_core.figures.shared import as_csv, hover
 from tradeoff_core.figures.tradeoff import (
-    accuracy_by_epsilon,
-    confusion,
     pareto_front,
-    position_map,
     seesaw,
     tradeoff_by_epsilon,
     tradeoff_plane,

@@ -6,6 +6,17 @@ from pathlib import Path
 import torch
 
 
+def named_models(description: str | None) -> list[str]:
+    """The models that a tool is asked for, none for all of them: MODEL ... and --threads."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("models", nargs="*", metavar="MODEL")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    names: list[str] = arguments.models
+    return names
+
+
 def share_of_work(description: str | None) -> tuple[Path, slice]:
     """The folder of the runs, and which of a tool's runs this process does: --runs, --threads and --part K/M."""
     parser = argparse.ArgumentParser(description=description)

@@ -7,18 +7,15 @@ adversarial examples land, and how far clean, poisoned and stamped images lie ap
 model whose weights were measured already is skipped, as is one whose data set is not on this machine.
 """
 
-import argparse
-import json
 import sys
-
-import torch
 
 from tradeoff_core import zoo
 from tradeoff_core.cause import measure_cause
 from tradeoff_core.datasets import Split, available, load_dataset
 from tradeoff_core.experiments import poisoned_training_set
-from tradeoff_core.paths import RESULTS
+from tradeoff_core.results import lines_of
 from tradeoff_core.specs import spec_to_dict
+from tradeoff_core.tools import named_models
 from tradeoff_core.tools.defenses import write
 from tradeoff_core.zoo import Model
 
@@ -46,30 +43,15 @@ def measure(model: Model) -> dict[str, object]:
 
 def main() -> None:
     """Measure every model of the zoo, or those named, that has no line yet."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("models", nargs="*", metavar="MODEL")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    every = [zoo.find_model(name) for name in zoo.model_ids()]
-    for dataset in sorted({model.spec.dataset for model in every if not model.trained_elsewhere}):
-        name = f"cause-{dataset}.jsonl"
-        path = RESULTS / name
-        lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-        done = {line["sha256"]: line for line in lines}
-        for model in every:
-            if (
-                model.spec.dataset == dataset
-                and not model.trained_elsewhere
-                and model.sha256 not in done
-                and (not options.models or model.id in options.models)
-                and available(dataset)
-            ):
+    names = named_models(__doc__)
+    own = [model for name in zoo.model_ids() if not (model := zoo.find_model(name)).trained_elsewhere]
+    for dataset in sorted({model.spec.dataset for model in own}):
+        file, models = f"cause-{dataset}.jsonl", [model for model in own if model.spec.dataset == dataset]
+        done = {line["sha256"]: line for line in lines_of(file)}
+        for model in models:
+            if model.sha256 not in done and (not names or model.id in names) and available(dataset):
                 done[model.sha256] = measure(model)
-                write(
-                    name,
-                    [done[one.sha256] for one in every if one.sha256 in done and one.spec.dataset == dataset],
-                )
+                write(file, [done[one.sha256] for one in models if one.sha256 in done])
 
 
 if __name__ == "__main__":

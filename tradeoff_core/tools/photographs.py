@@ -8,21 +8,17 @@ on clean-label poison (game-*.jsonl). For every one, Neural Cleanse (neural-clea
 for a network's weights is kept. Nothing is retrained.
 """
 
-import argparse
-import json
 import sys
 from collections.abc import Callable
 from typing import Any
-
-import torch
 
 from tradeoff_core import datasets, results, zoo
 from tradeoff_core.defenses.detection import Examples, read_examples
 from tradeoff_core.defenses.models import cleanse, inspect_features
 from tradeoff_core.experiments import poisoned_training_set
-from tradeoff_core.paths import RESULTS
 from tradeoff_core.poisoning import PoisonLabels
 from tradeoff_core.specs import spec_to_dict
+from tradeoff_core.tools import named_models
 from tradeoff_core.tools.defenses import INSPECTIONS, level_of_the_game, named, with_recall, write
 from tradeoff_core.zoo import Model
 
@@ -89,8 +85,7 @@ def cleansed(model: Model) -> list[Line]:
 def add(name: str, model: Model, measure: Callable[[Model], list[Line]]) -> None:
     """Put a network's lines into a file of results, in place of those of other weights, unless they are there."""
     name = f"{name}-{model.spec.dataset}.jsonl"
-    path = RESULTS / name
-    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    lines = results.lines_of(name)
     if any(line["sha256"] == model.sha256 for line in lines):
         return
     kept = [line for line in lines if line["run"] != model.spec.id]
@@ -103,12 +98,8 @@ def add(name: str, model: Model, measure: Callable[[Model], list[Line]]) -> None
 
 def main() -> None:
     """Measure what has no line yet, the quick things first."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("models", nargs="*", metavar="MODEL")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    chosen = [model for model in photographs() if not options.models or model.id in options.models]
+    names = named_models(__doc__)
+    chosen = [model for model in photographs() if not names or model.id in names]
     for model in chosen:
         if model.spec.poison:
             add("detection", model, detections)
