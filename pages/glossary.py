@@ -10,7 +10,11 @@ st.title("What do the words mean?")
 wanted = st.text_input(
     "Find a term", key="term", bind="query-params", placeholder="for example: clean-label"
 ).strip()
-found = {term: meaning for term, meaning in TERMS.items() if wanted.lower() in f"{term} {meaning}".lower()}
+found = {
+    term: meaning
+    for term, meaning in sorted(TERMS.items(), key=lambda entry: entry[0].lower())
+    if wanted.lower() in f"{term} {meaning}".lower()
+}
 st.markdown("\n".join(f"- **{term}**: {meaning}" for term, meaning in found.items()))
 if not found:
     st.info(f"No term has '{wanted}' in its name or its meaning.", icon=":material/info:")

@@ -300,3 +300,17 @@ def test_poison_rates_are_told_over_the_seeds_that_both_ends_have():
 def test_changes_too_small_to_speak_of_are_no_tradeoff(changes, verdict):
     assert verdict in said(changes)
     assert said(changes, Attack()).startswith("adversarial accuracy under PGD-40, l∞ 0.3 ")
+
+
+def test_the_seesaws_numbers_do_not_lie_on_each_other():
+    def shifts(*backdoors: int) -> list[float]:
+        models = [
+            (name, Rate(97, 100), Rate(50 * at, 100), Rate(count, 100))
+            for at, (name, count) in enumerate(zip("AB", backdoors, strict=True))
+        ]
+        notes = figures.seesaw(models).layout.annotations
+        return [note.yshift for note in notes if note.x == 1]
+
+    assert shifts(0, 0) == [-11, 11]
+    assert shifts(3, 5) == [11, -11]  # the higher one's goes up
+    assert shifts(20, 90) == [0, 0]

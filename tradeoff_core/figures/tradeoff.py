@@ -26,6 +26,7 @@ from tradeoff_core.figures.shared import (
 from tradeoff_core.published import Published
 from tradeoff_core.results import Run
 
+LABEL = 8  # points of the see-saw's scale: nearer ends would have their numbers on each other
 SYMBOLS = ("star", "diamond", "triangle-up", "cross", "hexagram", "pentagon", "triangle-down", "bowtie", "x")
 
 
@@ -36,8 +37,10 @@ def seesaw(models: Sequence[tuple[str, Rate, Rate, Rate]]) -> go.Figure:
     door shut, and clean accuracy stands at the fulcrum. Planks that cross are the trade-off.
     """
     figure = go.Figure()
-    for (name, _, adversarial, backdoor), colour in zip(models, (MODEL_A, MODEL_B), strict=False):
-        ends = [percent(adversarial), 100 - percent(backdoor)]
+    every = [(percent(adversarial), 100 - percent(backdoor)) for _, _, adversarial, backdoor in models]
+    for (name, _, adversarial, backdoor), ends, colour in zip(
+        models, every, (MODEL_A, MODEL_B), strict=False
+    ):
         figure.add_scatter(
             x=[0, 1],
             y=ends,
@@ -50,9 +53,12 @@ def seesaw(models: Sequence[tuple[str, Rate, Rate, Rate]]) -> go.Figure:
             cliponaxis=False,
         )
         for x, anchor, shift in ((0, "right", -16), (1, "left", 16)):
+            lower = [(other[x], model[0]) for other, model in zip(every, models, strict=True)]
+            crowded = len(lower) > 1 and max(lower)[0] - min(lower)[0] < LABEL
             figure.add_annotation(
                 x=x,
                 y=ends[x],
+                yshift=(11 if (ends[x], name) > min(lower) else -11) if crowded else 0,
                 text=f"<b>{name[0]} {ends[x]:.0f}%</b>",
                 showarrow=False,
                 xanchor=anchor,
