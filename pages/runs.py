@@ -11,10 +11,11 @@ from tradeoff_core.errors import TradeoffError
 from tradeoff_core.exports import as_toml
 from tradeoff_core.pictures import framed
 from tradeoff_core.runs import State, StoredRun
-from tradeoff_core.specs import spec_from_dict
+from tradeoff_core.specs import flat, spec_from_dict
 from tradeoff_core.zoo import Model
 
 MOST = 4  # runs that are compared
+MOST_MEGABYTES = 500  # of an archive
 SHIPPED = "shipped"
 RATES = {
     "clean_accuracy": "clean accuracy",
@@ -24,17 +25,6 @@ RATES = {
 
 pickers.through_the_router()
 st.title("What have you trained so far?")
-
-
-def flat(document: dict[str, Any], before: str = "") -> dict[str, str]:
-    """A spec's fields by their dotted names."""
-    fields = {}
-    for name, value in document.items():
-        if isinstance(value, dict):
-            fields |= flat(value, f"{before}{name}.")
-        else:
-            fields[before + name] = str(value)
-    return fields
 
 
 def rows(mine: list[StoredRun], shipped: list[Model]) -> pd.DataFrame:
@@ -118,7 +108,7 @@ def compare(names: list[str]) -> None:
     """Several runs beside each other: where their specs differ, their numbers, their curves, their stickers."""
     st.header("Beside each other")
     titles = {name: by_id[name].name if name in by_id else name for name in names}
-    fields = {name: flat(spec_of(name)) for name in names}
+    fields = {name: {key: str(value) for key, value in flat(spec_of(name)).items()} for name in names}
     keys = sorted({key for one in fields.values() for key in one})
     different = [key for key in keys if len({one.get(key) for one in fields.values()}) > 1]
     measured = {
@@ -233,7 +223,10 @@ for name in runs.deleted(training.RUNS)[:3]:
 
 with st.popover("Bring a run along", icon=":material/upload:"):
     uploaded = st.file_uploader(
-        "An archive that another installation of this app made", type="zip", key="run-archive"
+        "An archive that another installation of this app made",
+        type="zip",
+        key="run-archive",
+        max_upload_size=MOST_MEGABYTES,
     )
     if uploaded is not None and st.button("Import", key="import-run"):
         try:

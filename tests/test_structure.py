@@ -98,6 +98,7 @@ LAYERS = {  # data and models know nothing of experiments
     "regions.py": {"attacks", "certification", "errors", "evaluation", "networks"},
     "specs.py": {"attacks", "datasets", "errors", "networks", "poisoning", "recipes", "triggers"},
     "exports.py": {"specs"},
+    "sinks.py": {"errors", "specs"},
     "training.py": {
         *("errors", "paths", "attacks", "certification", "datasets", "devices", "distributed", "networks"),
         *("objectives", "recipes"),

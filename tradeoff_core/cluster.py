@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tradeoff_core import sinks
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.paths import write_atomically
 from tradeoff_core.runs import EXPORTED
@@ -20,7 +21,7 @@ from tradeoff_core.sweep import Execute, run_one
 
 PATIENCE = 5  # seconds for a cluster to answer
 RETRIES = 3  # of a run whose worker or machine is lost
-VARIABLES = ("TRADEOFF_DATA", "TRADEOFF_DEVICE")
+VARIABLES = ("TRADEOFF_DATA", "TRADEOFF_DEVICE", sinks.TENSORBOARD, sinks.MLFLOW)
 
 
 @contextmanager

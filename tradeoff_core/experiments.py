@@ -7,10 +7,10 @@ result.json beside model.safetensors and card.json, the same two files that a mo
 import copy
 import hashlib
 import json
+import os
 import platform
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from tradeoff_core import distributed, networks
+from tradeoff_core import distributed, networks, sinks
 from tradeoff_core.attacks import Attack, Norm
 from tradeoff_core.certification import certified, has_bounds
 from tradeoff_core.datasets import ImageDataset, Split, has_pictures, load_dataset
@@ -148,11 +148,22 @@ def run_experiment(
         raise TradeoffError(f"'{folder}' holds another run: choose another folder")
     if (folder / "result.json").exists():
         return _read_json(folder / "result.json")
-    with held(folder) if distributed.rank() == 0 else nullcontext():
-        return _run(spec, folder, progress)
+    if distributed.rank():
+        return _run(spec, folder, lambda _: None)
+    with held(folder), sinks.opened(spec.id, document) as log:
+
+        def note(entry: Progress) -> None:
+            _append(folder / "progress.jsonl", json.dumps(asdict(entry)))
+            log(asdict(entry), entry.epoch)
+            if progress:
+                progress(entry)
+
+        result = _run(spec, folder, note)
+        log({f"test_{name}": value for name, value in result["metrics"].items()}, spec.epochs)
+        return result
 
 
-def _run(spec: ExperimentSpec, folder: Path, progress: Callable[[Progress], None] | None) -> dict[str, Any]:
+def _run(spec: ExperimentSpec, folder: Path, note: Callable[[Progress], None]) -> dict[str, Any]:
     document = spec_to_dict(spec)
     poisoned = poisoned_training_set(spec)
     network = networks.build(spec.network, spec.width, spec.seed, len(poisoned.data.classes)).to(
@@ -160,7 +171,7 @@ def _run(spec: ExperimentSpec, folder: Path, progress: Callable[[Progress], None
     )
     check_fit(network, poisoned.data)
     distributed.first_does(lambda: _write_json(folder / "spec.json", document))
-    history = _train_all(network, spec, poisoned, folder, progress)
+    history = _train_all(network, spec, poisoned, folder, note)
     distributed.first_does(lambda: _finish(network, spec, poisoned, folder, history))
     return _read_json(folder / "result.json")
 
@@ -214,8 +225,9 @@ def _finish(
         "catastrophic_overfitting_epochs": overfitted,
     }
     _write_json(folder / "result.json", result)
-    for checkpoint in folder.glob("checkpoint*.safetensors"):
-        checkpoint.unlink()
+    for name in ("checkpoint*.safetensors", ".checkpoint*"):  # and those that a kill left half written
+        for checkpoint in folder.glob(name):
+            checkpoint.unlink()
 
 
 def _train_all(
@@ -223,23 +235,18 @@ def _train_all(
     spec: ExperimentSpec,
     poisoned: PoisonedDataset,
     folder: Path,
-    progress: Callable[[Progress], None] | None,
+    note: Callable[[Progress], None],
 ) -> list[Progress]:
     """Train, then fine-tune if the spec says so; a broken-off run goes on from its last epoch."""
     held_out = load_dataset(spec.dataset, Split.VALIDATION)
     validation = held_out.spread(VALIDATION_IMAGES).tensors()
 
     def stage(training: Training, data: ImageDataset, seed: int, name: str, before: int) -> list[Progress]:
-        def note(entry: Progress) -> None:
+        def noted(entry: Progress) -> None:
             success = _success(network, validation[0], spec)
-            entry = replace(
-                entry, epoch=before + entry.epoch, epochs=spec.epochs, backdoor_success_rate=success
+            note(
+                replace(entry, epoch=before + entry.epoch, epochs=spec.epochs, backdoor_success_rate=success)
             )
-            if distributed.rank() == 0:
-                with (folder / "progress.jsonl").open("a", encoding="utf-8") as log:
-                    log.write(json.dumps(asdict(entry)) + "\n")
-            if progress:
-                progress(entry)
 
         path = folder / name
         return train(
@@ -249,7 +256,7 @@ def _train_all(
             training,
             seed,
             validation=validation,
-            progress=note,
+            progress=noted,
             checkpoint=path,
         )
 
@@ -276,6 +283,13 @@ def _read_json(path: Path) -> dict[str, Any]:
     except ValueError:
         raise TradeoffError(f"'{path}' is damaged: delete it, or choose another folder") from None
     return document
+
+
+def _append(path: Path, line: str) -> None:
+    """Add a line; one that a kill or a full disk tore before it stays a line of its own."""
+    with path.open("a+b") as lines:
+        torn = lines.tell() and (lines.seek(-1, os.SEEK_END), lines.read())[1] != b"\n"
+        lines.write((b"\n" if torn else b"") + line.encode() + b"\n")
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:

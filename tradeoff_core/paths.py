@@ -34,5 +34,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write beside `path` and rename, so that a kill at any moment leaves the last good file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)
+    try:
+        unfinished.write_bytes(content)
+        os.replace(unfinished, path)
+    except OSError:  # a full disk should not stay full of it
+        unfinished.unlink(missing_ok=True)
+        raise

@@ -220,6 +220,14 @@ def read_spec(path: Path) -> dict[str, Any]:
     return document
 
 
+def flat(document: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """The fields of a document by their dotted names, as `changed` takes them: {"training.attack.epsilon": 0.3}."""
+    fields: dict[str, Any] = {}
+    for name, value in document.items():
+        fields |= flat(value, f"{before}{name}.") if isinstance(value, dict) else {before + name: value}
+    return fields
+
+
 def changed(document: dict[str, Any], settings: list[str]) -> dict[str, Any]:
     """The document with each `key=value` put in its place; keys are dotted: `training.attack.epsilon=0.2`.
 

@@ -29,7 +29,7 @@ from tradeoff_core.experiments import run_experiment
 from tradeoff_core.paths import write_atomically
 from tradeoff_core.presets import PRESETS
 from tradeoff_core.recipes import Training
-from tradeoff_core.specs import ExperimentSpec, Source, changed, spec_from_dict, spec_to_dict
+from tradeoff_core.specs import ExperimentSpec, Source, changed, flat, spec_from_dict, spec_to_dict
 from tradeoff_core.training import Progress
 
 Execute = Callable[[ExperimentSpec, Path, Callable[[float], None]], dict[str, Any]]
@@ -82,7 +82,7 @@ def _expand(grid: Any, place: str) -> Iterator[Job]:
     preset = grid.get("preset", "standard")
     if preset not in PRESETS:
         raise TradeoffError(f"{place}: unknown preset '{preset}': choose one of {', '.join(PRESETS)}")
-    shared, vary = _flat(grid.get("set", {}), place), _flat(grid.get("vary", {}), place)
+    shared, vary = _table(grid, "set", place), _table(grid, "vary", place)
     for key, values in vary.items():
         if not isinstance(values, list) or not values:
             raise TradeoffError(f"{place}: vary.{key} must be a list of at least one value")
@@ -95,17 +95,12 @@ def _expand(grid: Any, place: str) -> Iterator[Job]:
             raise TradeoffError(f"{place}, {', '.join(settings) or 'as it is'}: {error}") from None
 
 
-def _flat(table: Any, place: str, prefix: str = "") -> dict[str, Any]:
+def _table(grid: dict[str, Any], name: str, place: str) -> dict[str, Any]:
     """A table's entries with dotted keys, so that `training.epochs` may be written with quotes or without."""
+    table = grid.get(name, {})
     if not isinstance(table, dict):
         raise TradeoffError(f"{place}: set and vary must be tables")
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, place, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
+    return flat(table)
 
 
 def _setting(key: str, value: Any) -> str:

@@ -131,10 +131,10 @@ def train(
                 time.perf_counter() - started,
             )
         )
-        if checkpoint and distributed.rank() == 0:
-            _save(checkpoint, network, optimizer, history)
         if progress:
             progress(history[-1])
+        if checkpoint and distributed.rank() == 0:  # last: an epoch whose end was not told is trained again
+            _save(checkpoint, network, optimizer, history)
     network.eval()
     return history
 

@@ -9,6 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from torch import Generator, Tensor, cat, tensor
 
+from pages.components import turns
 from tradeoff_core import evaluation, projection, results, saliency, zoo
 from tradeoff_core.attacks import Attack, perturb_at
 from tradeoff_core.certification import has_bounds
@@ -104,7 +105,8 @@ def cleansing(model: Model, progress: Callable[[float, NDArray[np.uint8]], None]
     """What Neural Cleanse makes of the network; with no `progress`, None unless it was run before."""
     kept = _cleansings()
     if progress and model.sha256 not in kept:
-        kept[model.sha256] = cleanse(zoo.load_network(model, folded=False), model.spec, progress=progress)
+        with turns.turn(long=True):
+            kept[model.sha256] = cleanse(zoo.load_network(model, folded=False), model.spec, progress=progress)
     return kept.get(model.sha256)
 
 
@@ -168,6 +170,7 @@ def adversarial_at(
 
 
 @st.cache_data(max_entries=64, show_spinner="Attacking")
+@turns.in_turn
 def _adversarial_at(
     sha256: str,  # noqa: ARG001
     data: str | None,  # noqa: ARG001
@@ -201,6 +204,7 @@ def accuracies(
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
+@turns.in_turn
 def _accuracies(
     sha256: str,  # noqa: ARG001
     data: str | None,  # noqa: ARG001
@@ -244,6 +248,7 @@ def stamped(model: Model, trigger: Trigger) -> tuple[Rate, NDArray[np.float64]]:
 
 
 @st.cache_data(max_entries=256, show_spinner="Reading test images")
+@turns.in_turn
 def _read_live(
     sha256: str,  # noqa: ARG001
     data: str | None,  # noqa: ARG001
@@ -262,6 +267,7 @@ def positions(
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
+@turns.in_turn
 def _positions(
     sha256: str,  # noqa: ARG001
     data: str | None,  # noqa: ARG001
@@ -284,6 +290,7 @@ def regions(model: Model, places: tuple[int, ...], attack: Attack) -> Regions | 
 
 
 @st.cache_data(max_entries=64, show_spinner="Bounding and attacking at fifty ε")
+@turns.in_turn
 def _regions(sha256: str, places: tuple[int, ...], attack: Attack, _model: Model) -> Regions:  # noqa: ARG001
     return find_regions(network(_model), *sample(_model, places), attack, SEED)
 
@@ -307,6 +314,7 @@ def attributions(model: Model, place: int, method: saliency.Method, which: str) 
 
 
 @st.cache_data(max_entries=256, show_spinner="Computing attributions")
+@turns.in_turn
 def _attributions(
     sha256: str,  # noqa: ARG001
     data: str | None,  # noqa: ARG001
@@ -330,6 +338,7 @@ def crowd(model: Model, count: int) -> projection.Crowd:
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading, stamping and attacking images")
+@turns.in_turn
 def _crowd(
     sha256: str,  # noqa: ARG001
     data: str | None,  # noqa: ARG001
@@ -358,6 +367,7 @@ def laid_out(
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
+@turns.in_turn
 def _laid_out(
     sha256: str,  # noqa: ARG001
     data: str | None,  # noqa: ARG001

@@ -7,7 +7,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from pages.components import loaders
+from pages.components import loaders, turns
 from pages.components.searching import fragment
 from tradeoff_core import evaluation, zoo
 from tradeoff_core.attacks import Attack, Norm, perturb
@@ -31,7 +31,7 @@ def chosen(key: str) -> NDArray[np.uint8]:
     uploaded = left.file_uploader(
         "Your own photograph (JPEG, PNG or WebP)",
         key=f"{key}-upload",
-        max_upload_size=MOST_MEGABYTES,
+        max_upload_size=turns.most_megabytes(MOST_MEGABYTES),
         help="Any size: its shorter side is scaled to 224 pixels, and the middle is used. It stays on this machine.",
     )
     number = right.selectbox(
@@ -68,6 +68,7 @@ def _show(images: list[NDArray[np.uint8]], captions: list[str]) -> None:
 
 
 @st.cache_data(max_entries=64, show_spinner="Attacking the photograph")
+@turns.in_turn
 def _attacked(digest: str, epsilon: float, sha256: str, _picture: NDArray[np.uint8]) -> Tensor:  # noqa: ARG001
     network, images = loaders.network(model()), to_tensor(_picture[None])
     label = network(images).argmax(1)
