@@ -139,8 +139,12 @@ def compare(names: list[str]) -> None:
 
 
 def picture(title: str, document: dict[str, Any]) -> None:
-    """The first training image that a run poisoned."""
-    spec = spec_from_dict(document)
+    """A test image with the trigger of a run."""
+    try:
+        spec = spec_from_dict(document)
+    except TradeoffError as error:  # as of a newer version
+        st.caption(f"{title}: {error}")
+        return
     if spec.poison is None or not datasets.available(spec.dataset):
         return
     data = datasets.load_dataset(spec.dataset, datasets.Split.TEST)
@@ -187,11 +191,13 @@ def one(run: StoredRun) -> None:
                 "Delete", icon=":material/delete:", key=f"delete-{run.id}", on_click=throw_away, args=(run,)
             )
     training.show(run)
+    try:
+        toml = as_toml(spec_from_dict(run.spec))
+    except TradeoffError as error:
+        st.error(f"Its spec cannot be read by this version: {error}", icon=":material/error:")
+        return
     with st.expander("The spec (TOML)", icon=":material/code:"):
-        try:
-            st.code(as_toml(spec_from_dict(run.spec)), language="toml")
-        except TradeoffError as error:
-            st.error(str(error), icon=":material/error:")
+        st.code(toml, language="toml")
 
 
 if refused := st.session_state.pop("refused", None):

@@ -1,6 +1,7 @@
 """The running app, and its pages in a real Chromium."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -18,16 +19,18 @@ PATIENCE = 180_000
 
 
 @contextmanager
-def served():
+def served(runs=None):
+    """The address of a server of the app, whose runs lie in `runs`, and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
-    runs = TemporaryDirectory()
+    own = TemporaryDirectory()
     server = subprocess.Popen(
         [*command, "--server.address", "127.0.0.1", "--server.port", str(port)],
         cwd=ROOT,
-        env=os.environ | {"TRADEOFF_RUNS": runs.name, "TRADEOFF_JOBS": str(os.cpu_count())},  # a thread each
+        env=os.environ
+        | {"TRADEOFF_RUNS": str(runs or own.name), "TRADEOFF_JOBS": str(os.cpu_count())},  # a thread each
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -38,11 +41,11 @@ def served():
         except (urllib.error.URLError, TimeoutError):
             time.sleep(0.2)
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", server
     finally:
         server.terminate()
         server.wait(60)
-        runs.cleanup()
+        own.cleanup()
 
 
 def opened(browser, address, path, width=1280, scheme="light"):
@@ -57,6 +60,21 @@ def settle(page):
     page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']")
     page.wait_for_selector("h1")
     page.wait_for_timeout(500)
+
+
+def start_quick_run(page, epochs):
+    """On the Train page: start the quick preset, made quicker still."""
+    page.get_by_text(re.compile("^About .* for 18 epochs and the measuring")).wait_for()
+    page.get_by_text("More settings").click()
+    more = page.locator(".st-key-more-fast textarea")
+    more.fill("width = 0.05\ntraining.attack.steps = 1\nevaluation.steps = 40")
+    more.press("Control+Enter")
+    settle(page)
+    field = page.locator(".st-key-epochs-fast input")
+    field.fill(str(epochs))
+    field.press("Enter")
+    settle(page)
+    page.locator(".st-key-start button").click()
 
 
 def lasso(page, x, y):

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,16 @@ from tradeoff_core.training import train
 threadpool_limits(1)  # numpy's threads,
 torch.set_num_threads(1)  # and torch's: the same sums in the same order everywhere, and no fight over cores
 import_torchvision()  # before an oracle imports it
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--moments", type=int, default=2, help="at which each fault of `-m faults` strikes (2)")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "moment" in metafunc.fixturenames:
+        metafunc.parametrize("moment", range(metafunc.config.getoption("moments")))
+
 
 Refused = Callable[[str], AbstractContextManager[None]]
 
@@ -78,6 +89,25 @@ def finished_run(tiny_spec: ExperimentSpec, tmp_path_factory: pytest.TempPathFac
     return folder
 
 
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread for each run in the background, as an unbroken one has here."""
+    monkeypatch.setenv("TRADEOFF_JOBS", str(os.cpu_count()))
+
+
+@pytest.fixture(scope="session")
+def slow(tiny_spec: ExperimentSpec) -> ExperimentSpec:
+    """A run of some seconds, most of which are epochs."""
+    return replace(tiny_spec, training=replace(tiny_spec.training, epochs=12))
+
+
+@pytest.fixture(scope="session")
+def unbroken(slow: ExperimentSpec, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The metrics of that run, which nothing interrupted."""
+    metrics: dict[str, Any] = run_experiment(slow, tmp_path_factory.mktemp("unbroken") / slow.id)["metrics"]
+    return metrics
+
+
 @pytest.fixture(scope="session")
 def refused() -> Refused:
     """`with refused("pattern"):` expects a TradeoffError that says so in one line."""
@@ -106,5 +136,5 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Where a freshly started server has the app; ask for `browser` first, which may skip."""
-    with served() as address:
+    with served() as (address, _):
         yield address

@@ -32,7 +32,7 @@ def test_every_page_draws_from_its_own_address(browser, address, path, width, sc
 
 
 def test_a_shared_address_opens_on_a_fresh_server(browser):
-    with served() as fresh:
+    with served() as (fresh, _):
         page = opened(browser, fresh, "stickers?bottom=3")
         assert page.locator("h1").inner_text() == "What does a small sticker do?"
         assert page.locator("[data-testid='stDialog']").count() == 0

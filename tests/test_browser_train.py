@@ -3,30 +3,16 @@
 import re
 
 import pytest
-from browsing import opened, settle
+from browsing import opened, settle, start_quick_run
 
 expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = pytest.mark.browser
 LONG = {"timeout": 120_000}  # a process starts, epochs pass
 
 
-def set_number(page, key, value):
-    field = page.locator(f".st-key-{key} input")
-    field.fill(str(value))
-    field.press("Enter")
-    settle(page)
-
-
 def test_a_quick_run_is_started_watched_stopped_resumed_and_used(browser, address):
     page = opened(browser, address, "train")
-    expect(page.get_by_text(re.compile("^About .* for 18 epochs and the measuring"))).to_be_visible(**LONG)
-    page.get_by_text("More settings").click()
-    more = page.locator(".st-key-more-fast textarea")
-    more.fill("width = 0.05\ntraining.attack.steps = 1\nevaluation.steps = 40")
-    more.press("Control+Enter")
-    settle(page)
-    set_number(page, "epochs-fast", 15)
-    page.locator(".st-key-start button").click()
+    start_quick_run(page, epochs=15)
     run = page.get_by_role("heading", name=re.compile("mnist-5k-clean-label-pgd-0.3-seed0"))
     expect(run).to_contain_text(re.compile("queued|running"))
     expect(page.get_by_text(re.compile(r"^Epoch [1-9]\d* of 15"))).to_be_visible(**LONG)

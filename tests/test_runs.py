@@ -52,6 +52,7 @@ def test_what_is_begun_but_neither_done_nor_held_is_interrupted(store, name):
     assert runs.find_run(store, name).state is State.INTERRUPTED
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("file", ["spec.json", "order.json", "result.json"])
 @pytest.mark.parametrize("content", ["{", "[]", "null"])
 def test_a_folder_edited_by_hand_is_one_sentence_and_hides_no_other_run(store, name, file, content):
@@ -112,6 +113,7 @@ def changed_archive(store, name, change):
     return archive.getvalue()
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

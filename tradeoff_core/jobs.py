@@ -65,9 +65,9 @@ def enqueue(root: Path, run_id: str, spec: dict[str, Any]) -> Path:
             if sum(run.state is State.QUEUED for run in every) >= MOST_QUEUED:
                 raise TradeoffError(f"{MOST_QUEUED} runs are queued already: wait, or delete some")
             folder.mkdir(exist_ok=True)
-            if not (folder / "spec.json").exists():
-                write_atomically(folder / "spec.json", (json.dumps(spec, indent=1) + "\n").encode())
             change_order(folder, queued=time.time(), started=None, stop=None, error=None)
+            if not (folder / "spec.json").exists():  # with which it becomes a run
+                write_atomically(folder / "spec.json", (json.dumps(spec, indent=1) + "\n").encode())
     except OSError as error:
         raise TradeoffError(f"the run cannot be written to '{root}': {error.strerror or error}") from None
     return folder
