@@ -1,5 +1,8 @@
 """Does robustness open a back door? Start with: streamlit run app.py"""
 
+import gc
+import sys
+
 import streamlit as st
 
 from pages.components import own, pickers
@@ -14,6 +17,14 @@ OWN = {
         st.Page("pages/runs.py", title="Runs", icon=":material/table_rows:"),
     ]
 }
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def set_aside(modules: int) -> None:  # noqa: ARG001  # whenever more of them are loaded
+    """Spare what modules hold the full garbage collection that Streamlit does after every run: most of its time."""
+    gc.collect()
+    gc.freeze()
+
 
 pickers.keep_models()
 page = st.navigation(
@@ -54,3 +65,4 @@ if not read_only():
     with st.sidebar:
         own.form()
 pickers.saved_as()
+set_aside(len(sys.modules))

@@ -9,7 +9,7 @@ from tradeoff_core.datasets import side_of
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.poisoning import PoisonLabels
 from tradeoff_core.presets import PRESETS
-from tradeoff_core.runs import State, stored_runs
+from tradeoff_core.runs import State, StoredRun, read_run, stored_runs
 from tradeoff_core.specs import ExperimentSpec, changed, spec_from_dict, spec_to_dict
 from tradeoff_core.triggers import Sticker, patterns
 
@@ -179,26 +179,35 @@ if refused := st.session_state.pop("refused", None):
 
 st.header("Your runs")
 runs = stored_runs(training.RUNS)
+active = [run for run in runs if run.state in ACTIVE]
 
 
-@st.fragment(run_every="2s" if any(run.state in ACTIVE for run in runs) else None)
-def watch(before: tuple[State, ...]) -> None:
-    """The newest runs as they go; the whole page is drawn anew when one of them changes its state."""
-    now = stored_runs(training.RUNS)[:SHOWN]
-    if tuple(run.state for run in now) != before:
+@st.fragment(run_every="2s" if active else None)
+def watch() -> None:
+    """What is queued and runs, as it goes; the whole page is drawn anew when one changes its state."""
+    now = [read_run(run.folder) for run in active]
+    if [run and run.state for run in now] != [run.state for run in active]:
         st.rerun()
-    if any(run.state is State.QUEUED for run in now):
+    if any(run.state is State.QUEUED for run in active):
         jobs.ensure_workers(training.RUNS)
-    for run in now:
-        with st.container(border=True):
-            training.show(run)
+    for run in now[:SHOWN]:
+        if run:
+            boxed(run)
 
 
-if runs:
-    watch(tuple(run.state for run in runs[:SHOWN]))
-    if len(runs) > SHOWN:
-        st.caption(f"The newest {SHOWN} of {len(runs)}; all of them are on the *Runs* page.")
-else:
+def boxed(run: StoredRun) -> None:
+    """A run in a box of its own."""
+    with st.container(border=True):
+        training.show(run)
+
+
+watch()
+others = [run for run in runs if run not in active][: max(0, SHOWN - len(active))]
+for run in others:
+    boxed(run)
+if len(runs) > SHOWN:
+    st.caption(f"{SHOWN} of {len(runs)}; all of them are on the *Runs* page.")
+elif not runs:
     st.caption("None yet. Press Start above.")
 
 with st.expander("How it works", icon=":material/function:"):
