@@ -90,7 +90,7 @@ def test_a_run_that_is_not_there_is_one_sentence(store, wrong, refused):
         runs.undelete(store, wrong)
 
 
-def test_an_exported_run_is_the_same_elsewhere(store, name, tmp_path):
+def test_an_exported_run_is_the_same_elsewhere(store, name, tmp_path, capsys):
     archive = runs.exported(runs.find_run(store, name))
     run = runs.imported(tmp_path / "elsewhere", archive)
     assert run.metrics == runs.find_run(store, name).metrics
@@ -98,6 +98,10 @@ def test_an_exported_run_is_the_same_elsewhere(store, name, tmp_path):
         load_network(find_model(str(root / name))).state_dict() for root in (store, tmp_path / "elsewhere")
     )
     assert all(before[key].equal(after[key]) for key in before)
+    assert main(["evaluate", str(tmp_path / "elsewhere" / name), "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    rates = ("clean_accuracy", "adversarial_accuracy", "backdoor_success_rate")
+    assert [measured[rate] for rate in rates] == [run.metrics[rate] for rate in rates]
 
 
 def changed_archive(store, name, change):
