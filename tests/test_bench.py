@@ -8,12 +8,12 @@ import pytest
 from tradeoff_core import bench, zoo
 from tradeoff_core.__main__ import main
 from tradeoff_core.attacks import Attack
-from tradeoff_core.bench import app, core, defenses, photographs, saliency
+from tradeoff_core.bench import app, core, defenses, photographs, runs, saliency
 from tradeoff_core.bench import training as trainings
 from tradeoff_core.defenses.neural_cleanse import Reversal
 from tradeoff_core.recipes import Training
 from tradeoff_core.specs import ExperimentSpec
-from tradeoff_core.sweep import Job, Sweep
+from tradeoff_core.sweep import Execute, Job, Sweep
 
 
 def test_bench_rows_know_their_limits() -> None:
@@ -34,6 +34,7 @@ def test_bench_reports_and_exits_with_zero(
     monkeypatch.setattr(defenses, "defense_rows", list)
     monkeypatch.setattr(photographs, "photograph_rows", list)
     monkeypatch.setattr(saliency, "saliency_rows", list)
+    monkeypatch.setattr(runs, "runs_rows", list)
     monkeypatch.setattr(app, "CHROMIUM", Path("no-such-browser"))
     assert main(["bench", "--json"]) == 0
     fast, slow, skipped = json.loads(capsys.readouterr().out)
@@ -120,8 +121,9 @@ def test_bench_stops_art_at_the_first_epoch_that_is_as_good_in_both() -> None:
 def test_bench_sweeps_with_one_worker_and_two(failed: int, ok: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = [Job("a", ExperimentSpec(seed=seed)) for seed in (0, 1)]
 
-    def pretend(asked: list[Job], runs: Path, results: Path, workers: int) -> Sweep:
+    def pretend(asked: list[Job], runs: Path, results: Path, workers: int, execute: Execute | None) -> Sweep:
         assert asked == jobs
+        assert execute is None
         assert not any(runs.parent.iterdir())  # nothing is there yet that could be skipped
         assert runs.parent == results.parent
         time.sleep(0.6 / workers**2)
@@ -133,6 +135,29 @@ def test_bench_sweeps_with_one_worker_and_two(failed: int, ok: bool, monkeypatch
     assert row.name == "a sweep of 2 runs: one worker's time / two workers'"
     if not failed:
         assert row.measured == pytest.approx(4, rel=0.4)
+
+
+def test_bench_sweeps_on_ray() -> None:
+    pytest.importorskip("ray")
+    spec = ExperimentSpec(width=0.05, training=Training(epochs=1), evaluation=Attack(steps=1))
+    row = trainings.ray_row([Job("a", spec)])
+    assert row.measured is not None
+    assert row.measured > 0.5
+    assert (row.limit, row.at_least) == (1.05, False)
+
+
+def test_bench_measures_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = runs.runs_rows(many=5, watched=1.0) if app.CHROMIUM.exists() else []
+    assert [(row.limit, row.unit) for row in rows] in (
+        [],
+        [(1, "s"), (0.5, "s"), (1, "s"), (2, "% of a core")],
+    )
+    assert all(row.measured is not None and row.measured >= 0 for row in rows)
+    monkeypatch.setattr(app, "CHROMIUM", Path("no-such-browser"))
+    listed, started, compared = runs.runs_rows(many=2)
+    assert listed.ok
+    assert started.measured is not None
+    assert compared.note.startswith("skipped: ")
 
 
 def test_bench_measures_the_defenses() -> None:

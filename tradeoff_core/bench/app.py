@@ -1,11 +1,12 @@
 """The app in a real browser: cold start, every page's first draw, a control's change, peak memory."""
 
 import importlib.util
+import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,16 +28,16 @@ VISITED = ("Overview", "Stickers", "Perturbations", "Spectral signatures")  # wh
 
 def page_rows(root: Path = ROOT) -> list[Row]:
     """The app in `root` in a real browser: cold start, every page's first draw, a control's change."""
-    if lacking := _lacking(root):
+    if lacking := lacking_for(root):
         return [_cold_row(note=f"skipped: {lacking}")]
-    with _browser() as browser:
+    with chromium() as browser:
         return _measure_app(root, browser)
 
 
 def memory_row(root: Path = ROOT) -> Row:
     """What the server of the app in `root` takes at most while pages show CIFAR-10; Linux alone tells."""
     row = Row("app: peak memory with CIFAR-10 loaded", None, 2, "GiB")
-    lacking = _lacking(root)
+    lacking = lacking_for(root)
     if sys.platform != "linux":
         lacking = "needs Linux, which tells a process's peak"
     elif not _cifar10_models():
@@ -45,11 +46,11 @@ def memory_row(root: Path = ROOT) -> Row:
         lacking = how_to_get("cifar10")
     if lacking:
         return replace(row, note=f"skipped: {lacking}")
-    with _browser() as browser:
+    with chromium() as browser:
         return _measure_memory(row, root, browser)
 
 
-def _lacking(root: Path) -> str:
+def lacking_for(root: Path) -> str:
     """Why the app cannot be drawn here; nothing if it can."""
     if not (root / "app.py").is_file():
         return f"there is no {root / 'app.py'}"
@@ -59,7 +60,7 @@ def _lacking(root: Path) -> str:
 
 
 @contextmanager
-def _browser() -> Iterator["BrowserContext"]:
+def chromium() -> Iterator["BrowserContext"]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -90,12 +91,12 @@ def _measure_app(root: Path, browser: "BrowserContext") -> list[Row]:
 
     page = browser.new_page()
     started = time.perf_counter()
-    with _server(root) as (address, _):
+    with server(root) as (address, _):
         try:
             page.goto(address)
-            _wait_until_drawn(page)
+            wait_until_drawn(page)
         except Error as error:
-            return [_cold_row(note=_first_line(error), failed=True)]
+            return [_cold_row(note=first_line(error), failed=True)]
         rows = [_cold_row(time.perf_counter() - started)]
         addresses = _pages(page)
         elsewhere = [*list(addresses.values())[1:], *list(addresses.values())[:1]]
@@ -111,11 +112,11 @@ def _measure_page(browser: "BrowserContext", title: str, elsewhere: str) -> list
     page = browser.new_page()
     try:
         page.goto(elsewhere)
-        _wait_until_drawn(page)
+        wait_until_drawn(page)
         link = page.locator("[data-testid='stSidebarNavLink']").filter(has_text=title).first
-        drawn = _draw_row(title, _time_rerun(page, link.click))
+        drawn = _draw_row(title, time_rerun(page, link.click))
     except Error as error:
-        return [_draw_row(title, note=_first_line(error), failed=True)]
+        return [_draw_row(title, note=first_line(error), failed=True)]
     try:
         if page.locator("[data-testid='stException']").count():
             return [_draw_row(title, note="failed: the page shows an error", failed=True)]
@@ -123,9 +124,9 @@ def _measure_page(browser: "BrowserContext", title: str, elsewhere: str) -> list
         if change is None:
             return [drawn, _control_row(title, note="skipped: no slider, choice or checkbox")]
         what, act = change
-        return [drawn, _control_row(title, _time_rerun(page, act), what)]
+        return [drawn, _control_row(title, time_rerun(page, act), what)]
     except Error as error:
-        return [drawn, _control_row(title, note=_first_line(error), failed=True)]
+        return [drawn, _control_row(title, note=first_line(error), failed=True)]
     finally:
         page.close()
 
@@ -139,22 +140,22 @@ def _measure_memory(row: Row, root: Path, browser: "BrowserContext") -> Row:
     from playwright.sync_api import Error
 
     page = browser.new_page()
-    with _server(root) as (address, process):
+    with server(root) as (address, process):
         try:
             page.goto(address)
-            _wait_until_drawn(page)
+            wait_until_drawn(page)
             addresses = _pages(page)
             for title in VISITED:
                 if title not in addresses:
                     return replace(row, note=f"failed: there is no page '{title}'", failed=True)
                 page.goto(f"{addresses[title]}?data=CIFAR-10")
-                _wait_until_drawn(page)
+                wait_until_drawn(page)
                 if page.locator(ERROR).count():
                     return replace(row, note=f"failed: the page '{title}' shows an error", failed=True)
             peak = _peak(process)
             loaded = not has_pictures("cifar10") or _maps(process, cache_folder() / "cifar10")
         except Error as error:
-            return replace(row, note=_first_line(error), failed=True)
+            return replace(row, note=first_line(error), failed=True)
     if not loaded:
         return replace(row, note="failed: no page has loaded CIFAR-10", failed=True)
     return replace(row, measured=peak, note=f"{len(VISITED)} pages drawn")
@@ -173,14 +174,20 @@ def _maps(process: int, folder: Path) -> bool:
 
 
 @contextmanager
-def _server(root: Path) -> Iterator[tuple[str, int]]:
+def server(root: Path, environment: Mapping[str, str] = {}) -> Iterator[tuple[str, int]]:
     """The app's address, as soon as its server answers, and the server's process id."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
     command += ["--server.port", str(port), "--browser.gatherUsageStats", "false"]
-    process = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command,
+        cwd=root,
+        env=os.environ | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         deadline = time.perf_counter() + PATIENCE
         while process.poll() is None and time.perf_counter() < deadline and not _answers(port):
@@ -223,12 +230,12 @@ new MutationObserver(() => { window.changed = performance.now(); })
 SETTLED = f"() => window.messages > 0 && performance.now() - window.changed > 500 && ({DRAWN})()"
 
 
-def _wait_until_drawn(page: "Page") -> None:
+def wait_until_drawn(page: "Page") -> None:
     """Until the script has run, something is on the page and nothing is a placeholder any more."""
     page.wait_for_function(DRAWN)
 
 
-def _time_rerun(page: "Page", act: Callable[[], object]) -> float:
+def time_rerun(page: "Page", act: Callable[[], object]) -> float:
     """Seconds from a touch by `act` to the last change on the screen before half a second of rest."""
     act()
     page.wait_for_function(SETTLED)
@@ -270,5 +277,5 @@ def _choose_another(page: "Page", box: "Locator") -> None:
     page.locator("[role='option']:not([aria-selected='true'])").first.click()
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return "failed: " + str(error).splitlines()[0]

@@ -1,6 +1,7 @@
-"""Training: the fast preset, the same against adversarial-robustness-toolbox (ART), and a sweep of two workers."""
+"""Training: the fast preset, the same against adversarial-robustness-toolbox (ART), sweeps of two workers and on Ray."""
 
 import contextlib
+import importlib.util
 import io
 import os
 import tempfile
@@ -16,6 +17,7 @@ from torch import Tensor
 from tradeoff_core import networks
 from tradeoff_core.attacks import Attack
 from tradeoff_core.bench.rows import Row, has_art, seconds, without_art
+from tradeoff_core.cluster import on_ray
 from tradeoff_core.datasets import Split, import_torchvision, load_dataset
 from tradeoff_core.evaluation import fooled_by, predicted_classes
 from tradeoff_core.experiments import run_experiment
@@ -23,7 +25,7 @@ from tradeoff_core.networks import Network
 from tradeoff_core.presets import PRESETS
 from tradeoff_core.recipes import Training
 from tradeoff_core.specs import ExperimentSpec
-from tradeoff_core.sweep import Job, Sweep, run_sweep
+from tradeoff_core.sweep import Execute, Job, Sweep, run_sweep
 from tradeoff_core.training import Progress, train
 
 COMPARED_EPOCHS, COMPARED_DIGITS = 8, 1800  # what the comparison with ART trains: about two minutes in all
@@ -36,11 +38,8 @@ def training_rows() -> list[Row]:
     fast = PRESETS["fast"]
     compared = replace(fast.training, epochs=COMPARED_EPOCHS, ramp_epochs=COMPARED_EPOCHS // 2)
     swept = replace(fast, training=replace(fast.training, epochs=SWEPT_EPOCHS), evaluation=Attack(steps=10))
-    return [
-        *fast_rows(fast),
-        art_row(replace(fast, training=compared)),
-        sweep_row([Job("bench", replace(swept, seed=seed)) for seed in range(SWEPT_SEEDS)]),
-    ]
+    jobs = [Job("bench", replace(swept, seed=seed)) for seed in range(SWEPT_SEEDS)]
+    return [*fast_rows(fast), art_row(replace(fast, training=compared)), sweep_row(jobs), ray_row(jobs)]
 
 
 def fast_rows(spec: ExperimentSpec) -> list[Row]:
@@ -167,6 +166,24 @@ def _art_epoch(network: Network, images: Tensor, labels: Tensor, recipe: Trainin
     return epoch
 
 
+def ray_row(jobs: list[Job]) -> Row:
+    """The same experiments by this machine's processes and by a Ray cluster of it, as many at a time, the start included.
+
+    The limit is for twenty runs of a minute; these are fewer and shorter, so that what Ray costs once weighs more.
+    """
+    name, workers = f"a sweep of {len(jobs)} runs: Ray's time / local processes'", os.cpu_count() or 1
+    if importlib.util.find_spec("ray") is None:
+        return Row(name, None, 1.05, "x", note="skipped: needs ray")
+    local, first = _sweep(jobs, workers)
+    started = time.perf_counter()
+    with on_ray(None) as (execute, count):
+        ray, second = _sweep(jobs, count, execute)
+        ray = time.perf_counter() - started
+    if first.failed or second.failed:
+        return Row(name, None, 1.05, "x", note="failed: a run ended in an error", failed=True)
+    return Row(name, ray / local, 1.05, "x", note=f"{ray:.0f} s and {local:.0f} s, {workers} at a time")
+
+
 def sweep_row(jobs: list[Job]) -> Row:
     """The same experiments by one worker and by two, each in a temporary folder: the first time over the second."""
     name = f"a sweep of {len(jobs)} runs: one worker's time / two workers'"
@@ -179,9 +196,9 @@ def sweep_row(jobs: list[Job]) -> Row:
     return Row(name, one / two, 1.7, "x", at_least=True, note=note)
 
 
-def _sweep(jobs: list[Job], workers: int) -> tuple[float, Sweep]:
+def _sweep(jobs: list[Job], workers: int, execute: Execute | None = None) -> tuple[float, Sweep]:
     """Seconds that the sweep took, and what came of it."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        sweep = run_sweep(jobs, Path(folder, "runs"), Path(folder, "results.jsonl"), workers)
+        sweep = run_sweep(jobs, Path(folder, "runs"), Path(folder, "results.jsonl"), workers, execute=execute)
         return time.perf_counter() - started, sweep
