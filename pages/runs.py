@@ -62,14 +62,14 @@ def _percent(value: float | None) -> float | None:
 mine = runs.stored_runs(training.RUNS)
 shipped = [model for name in zoo.model_ids() if not (model := zoo.find_model(name)).trained_elsewhere]
 table = rows(mine, shipped)
-left, right = st.columns([2, 3])
-wanted = left.text_input(
+wanted = st.text_input(
     "Search", key="search", bind="query-params", placeholder="name, note, data set or state"
 )
-states = right.pills(
+states = st.pills(
     "States",
     [SHIPPED, *(state.value for state in State)],
     selection_mode="multi",
+    wrap=True,
     key="states",
     bind="query-params",
     help="None chosen: all are shown.",
@@ -108,7 +108,13 @@ def compare(names: list[str]) -> None:
     """Several runs beside each other: where their specs differ, their numbers, their curves, their stickers."""
     st.header("Beside each other")
     titles = {name: by_id[name].name if name in by_id else name for name in names}
-    fields = {name: {key: str(value) for key, value in flat(spec_of(name)).items()} for name in names}
+    fields = {
+        name: {
+            key: f"{value:.4g}" if isinstance(value, float) else str(value)
+            for key, value in flat(spec_of(name)).items()
+        }
+        for name in names
+    }
     keys = sorted({key for one in fields.values() for key in one})
     different = [key for key in keys if len({one.get(key) for one in fields.values()}) > 1]
     measured = {

@@ -151,6 +151,6 @@ def three(metrics: dict[str, Any]) -> None:
             ("Backdoor success", "backdoor_success_rate"),
         ):
             value = metrics.get(key)
-            with st.container(width=132, gap=None):
+            with st.container(width=160, gap=None):
                 st.markdown(f"### {value:.0%}" if value is not None else "### –")
                 st.markdown(name, help=f"{cards.TERMS[name]}\n\nOn {metrics.get('n', 0):,} test images.")

@@ -12,6 +12,8 @@ SERIES = (
     ("pgd_accuracy", "adversarial accuracy (PGD-10)", ADVERSARIAL, "square"),
     ("backdoor_success_rate", "backdoor success", BACKDOOR, "diamond"),
 )
+HEIGHT, ROW = 340, 18  # pixels, and those that a line of the legend takes
+TICKS = 10  # of the epochs, at most
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 
@@ -47,7 +49,8 @@ def compared_curves(runs: Mapping[str, Sequence[dict[str, Any]]]) -> go.Figure:
             line={"color": NEUTRAL, "width": 2, "dash": dash if run else "dot"},
             hovertemplate=f"{before}loss %{{y:.3f}} in epoch %{{x}}<extra></extra>",
         )
-    figure.update_xaxes(title="epoch", zeroline=False, rangemode="tozero")
+    last = max((entry["epoch"] for progress in runs.values() for entry in progress), default=1)
+    figure.update_xaxes(title="epoch", zeroline=False, rangemode="tozero", dtick=-(-last // TICKS))
     figure.update_yaxes(title="validation images", **PERCENT)
     figure.update_layout(
         yaxis2={
@@ -57,6 +60,9 @@ def compared_curves(runs: Mapping[str, Sequence[dict[str, Any]]]) -> go.Figure:
             "rangemode": "tozero",
             "showgrid": False,
             "zeroline": False,
+            "tickmode": "auto",
+            "nticks": 5,
         }
     )
-    return laid_out(figure, 340)
+    legend = ROW * len(figure.data) if len(runs) > 1 else 0
+    return laid_out(figure, HEIGHT + legend)
