@@ -159,7 +159,10 @@ def run_experiment(
                 progress(entry)
 
         result = _run(spec, folder, note)
-        log({f"test_{name}": value for name, value in result["metrics"].items()}, spec.epochs)
+        rates = {
+            name: rate for name, rate in result["metrics"].items() if name.endswith(("_accuracy", "_rate"))
+        }
+        log({f"test_{name}": rate for name, rate in rates.items()}, spec.epochs)
         return result
 
 
