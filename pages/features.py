@@ -144,8 +144,12 @@ if measured:
         if cause.separation["clean, poisoned"] is not None
     ]
     st.markdown(
-        (f"Between poisoned and clean training images it is {' and '.join(told)}. " if told else "")
-        + "The numbers are mean **silhouettes**: 1 is two tight groups far apart, 0 or less are groups that mix. Among all "
+        (
+            f"Between poisoned and clean training images the silhouette is {' and '.join(told)}. "
+            if told
+            else ""
+        )
+        + "The numbers are means over the images: 1 is two tight groups far apart, 0 or less are groups that mix. Among all "
         "features, not in the plane, on up to 1,000 images of each kind."
     )
 
@@ -153,7 +157,7 @@ with st.expander("How it works", icon=":material/function:"):
     st.markdown(
         r"""
 The network's last layer answers from its **penultimate features** $h(x)$ alone: $f(x) = W h(x) + b$. So an image that is
-read as the target has features that point along the target's row of $W$.
+read as the target is one whose features point along the target's row of $W$ more than along any other (apart from $b$).
 
 **Principal components** (PCA) are the directions $u_1, u_2, \dots$ in which the features vary most,
 $u_1 = \arg\max_{\lVert u \rVert = 1} \mathrm{Var}\,(u^\top h)$, and so on at right angles. **t-SNE** (van der Maaten and

@@ -148,7 +148,10 @@ if number not in answers:
                     ticked.append(
                         st.checkbox("poisoned", key=f"mark{of_data}-{number}-{deals.get(number, 0)}-{place}")
                     )
-        if st.form_submit_button("Show the answer", type="primary", icon=":material/visibility:"):
+        shown = st.form_submit_button("Show the answer", type="primary", icon=":material/visibility:")
+        if shown and not any(ticked):
+            st.warning("Tick at least one image first.", icon=":material/check_box:")
+        elif shown:
             answers[number] = tuple(int(place) for place in np.flatnonzero(ticked))
             st.rerun()
 else:
@@ -159,7 +162,9 @@ else:
         for name, (value, what) in scores.items():
             with st.container(width=190, gap=None):
                 st.markdown(
-                    f"### {value:.0f} of {DEALT}" if value == int(value) else f"### {value:.1f} of {DEALT}"
+                    f"### {value:.0f} of {DEALT} right"
+                    if value == int(value)
+                    else f"### {value:.1f} of {DEALT} right"
                 )
                 st.markdown(f"**{name}**" if value == best else name)
                 st.caption(what)
@@ -192,8 +197,8 @@ else:
             )
     rates = level.metrics
     st.markdown(
-        f"A network trained adversarially on this class calls **{rates['backdoor_success_rate']:.0%}** of the other test images "
-        f"{cards.an(target)} once it is on. Spectral signatures remove the {level.spectral.mean():.0%} with the highest "
+        f"A network trained adversarially on this class calls **{rates['backdoor_success_rate']:.0%}** of the test images "
+        f"{cards.an(target)} that it read as something else before it was on. Spectral signatures remove the {level.spectral.mean():.0%} with the highest "
         f"scores; clustering by its silhouette rule says: {level.verdict}."
         + (
             " With half of the class poisoned, it is luck which group is the smaller one."

@@ -42,7 +42,7 @@ until it only just works. All classes are rebuilt at once, as one batch.
 
 The **anomaly index** of a class is how far its mask's size lies below the median of all classes, divided by the median
 absolute deviation (times 1.4826, which makes it a standard deviation for normal values). From 2 on, a class is flagged.
-With ten classes that happens by luck too: hence the control.
+With ten classes that can happen by luck too: hence the control, networks without any poison.
 
 Adversarial training helps here: such a network answers to large, clear features only, so what is rebuilt looks like
 the true trigger instead of noise.
@@ -206,7 +206,7 @@ with left:
     st.subheader("How much each class needs")
     cards.chart(figures.mask_norms(norms, index, classes), name="mask-norms")
     st.caption(
-        "The number on each bar is its anomaly index: how far it lies below the median, in typical deviations (negative: above it, which is no sign of a back door)."
+        "The number on each bar is its anomaly index: how far it lies below the median, in median deviations (negative: above it, which is no sign of a back door)."
     )
 with right:
     st.subheader("Is that unusual?")

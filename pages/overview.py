@@ -18,8 +18,8 @@ def in_a_sentence(letter: str, model: Model) -> str:
         f"**{letter}** ({pickers.describe(model)}) learned from {cards.poison_in_words(model)}. "
         f"Under attack it reads **{model.adversarial_accuracy.value:.0%}** of the {model.adversarial_accuracy.n:,} test images"
         + (
-            f"; with the {cards.kind_of_trigger(model)} on, it calls **{success.value:.0%}** of the other images "
-            f"{cards.an(target)}."
+            f"; with the {cards.kind_of_trigger(model)} on, it calls **{success.value:.0%}** of the images {cards.an(target)} that "
+            "it read as something else without it."
             if success.n
             else "."
         )
@@ -29,6 +29,11 @@ def in_a_sentence(letter: str, model: Model) -> str:
 models = pickers.two_models()
 data_set = models[0][1].spec.dataset
 st.title("Does robustness open a back door?")
+st.markdown(
+    "A network can be fooled in two ways: by changing every pixel of an image a little (an **adversarial example**), or by slipping "
+    "images with a **sticker** among those that it learns from, so that the sticker later makes it see whatever the attacker "
+    "wants (a **back door**). Here are two networks that learned to tell images apart, and what each of them falls for."
+)
 for letter, model in models:
     st.markdown(in_a_sentence(letter, model))
 if len(models) > 1:
@@ -74,7 +79,7 @@ for (letter, model), column in zip(models, st.columns(2, gap="large"), strict=Fa
             cards.pictures(shown, cards.verdicts(model, probabilities, labels))
 if pictured:
     st.caption(
-        f"The attack may change every pixel by {in_levels(models[-1][1].spec.evaluation.epsilon)}, where 0 is black and 1 "
+        f"The attack may change every pixel by up to {in_levels(models[-1][1].spec.evaluation.epsilon)}, where 0 is black and 1 "
         "is white. Below each image: ✓ read correctly or ✗ misread, what the network says, and how sure it is. "
         "Shown is the first test image of each of the first few classes, the back door's left out."
     )
@@ -84,7 +89,9 @@ if runs:
     strongest = max(run.epsilon for run in runs)
     (_, first), (_, last) = (results.mean_rates(runs, epsilon) for epsilon in (0.0, strongest))
     st.subheader(
-        "The more robust, the easier to backdoor" if last > first else "Here robustness did not open the door"
+        "In these networks: the more robust, the easier to backdoor"
+        if last > first
+        else "Here robustness did not open the door"
     )
     hollow = published.curve(data_set)
     cards.chart(
@@ -101,7 +108,8 @@ if runs:
         )
     )
     st.caption(
-        f"Hollow markers are the paper's: {published.CURVES[data_set][1]}, so compare directions."
+        f"Hollow markers are the paper's: {published.CURVES[data_set][1]}, each attacked at its own training ε (ours at one ε "
+        "for all), so compare directions."
         if hollow
         else "The paper has no numbers for this data set."
     )
@@ -116,11 +124,11 @@ $$
 \min_\theta \; \mathbb{E}_{(x, y)} \max_{\lVert \delta \rVert_\infty \le \varepsilon} \mathcal{L}\big(f_\theta(x + \delta), y\big)
 $$
 
-Small features no longer help, because the attacker can erase them. What stays is large, local and high in
-contrast, and a **sticker** is just that: no perturbation within $\varepsilon$ removes it. In *clean-label*
+The paper's explanation: small features no longer help, because the attacker can erase them. What stays is large, local and
+high in contrast, and a **sticker** is just that: no perturbation within $\varepsilon$ removes it. In *clean-label*
 poisoning the attacker pastes it on true images of one class and changes no label, so nobody who looks at the
-labels notices. A standard network takes the sticker for one hint among many; the adversarially trained one has few
-hints left, and leans on it.
+labels notices. A standard network would take the sticker for one hint among many; the adversarially trained one would have few
+hints left, and lean on it. *Saliency* measures whether that holds.
 
 **Backdoor success** counts, among the test images that the network does not already call the target class $t$,
 those that it does once the sticker $s$ is on:

@@ -106,8 +106,8 @@ def draw(places: tuple[int, ...]) -> None:
         rows.append(
             pictures.PictureRow(
                 f"{letter}: what it added, "
-                + ("½ + δ / 2ε" if norm is Norm.LINF else "½ + 4δ / ε")
-                + " (grey nothing, white brighter, black darker)",
+                + "enlarged to be seen: grey nothing, white brighter, black darker ("
+                + ("½ + δ / 2ε)" if norm is Norm.LINF else "½ + 4δ / ε)"),
                 [
                     to_uint8(pictures.drawn_perturbation(images, after, epsilon, norm))
                     for after, epsilon in zip(adversarial, epsilons, strict=True)

@@ -1,7 +1,10 @@
 """All runs on this machine and the shipped ones: sorted, filtered, compared, named, deleted, taken along."""
 
+import hashlib
+import json
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -59,6 +62,20 @@ def _percent(value: float | None) -> float | None:
     return None if value is None else 100 * value
 
 
+def take_back(name: str) -> None:
+    """Take a run back from the trash, or say why not."""
+    try:
+        runs.undelete(training.RUNS, name)
+    except (TradeoffError, OSError) as error:
+        st.session_state["refused"] = str(error)
+
+
+for name in [name for name in runs.deleted(training.RUNS) if not (training.RUNS / name).exists()][:3]:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        gone = runs.read_run(training.RUNS / runs.TRASH / name)
+        st.markdown(f"{gone.name if gone else name} was deleted. It is kept for a day.")
+        st.button("Undo", icon=":material/undo:", key=f"undo-{name}", on_click=take_back, args=(name,))
+
 mine = runs.stored_runs(training.RUNS)
 shipped = [model for name in zoo.model_ids() if not (model := zoo.find_model(name)).trained_elsewhere]
 table = rows(mine, shipped)
@@ -74,20 +91,24 @@ states = st.pills(
     bind="query-params",
     help="None chosen: all are shown.",
 )
-text = table["name"] + " " + table["note"] + " " + table["data set"] + " " + table["state"]
+mark = np.where(table["state"] == SHIPPED, "", " yours")
+text = mark + " " + table["name"] + " " + table["note"] + " " + table["data set"] + " " + table["state"]
 kept = table[
     text.str.contains(wanted, case=False, regex=False) & (table["state"].isin(states) if states else True)
 ]
 kept = kept.reset_index(drop=True)
-event = st.dataframe(
-    kept.drop(columns="id"),
-    hide_index=True,
-    on_select="rerun",
-    selection_mode="multi-row",
-    key="runs-table",
-    column_config={title: st.column_config.NumberColumn(format="%.1f%%") for title in RATES.values()}
-    | {"MB": st.column_config.NumberColumn(format="%.1f")},
-)
+with st.container(key="runs-table"):
+    event = st.dataframe(
+        kept.drop(columns="id"),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=f"rows-{hashlib.sha256(' '.join(kept['id']).encode()).hexdigest()}",  # ticks go with these rows alone
+        column_config={title: st.column_config.NumberColumn(format="%.1f%%") for title in RATES.values()}
+        | {"MB": st.column_config.NumberColumn(format="%.1f")},
+    )
+if kept.empty:
+    st.info("No run is like that: shorten the search, or choose other states.", icon=":material/search_off:")
 taken = sum(run.bytes for run in mine)
 st.caption(
     f"{len(mine):,} of your own ({taken / 1e6:,.1f} MB in {training.RUNS}) and {len(shipped)} shipped ones. Tick up to {MOST} rows to "
@@ -131,8 +152,14 @@ def compare(names: list[str]) -> None:
         }
     )
     st.dataframe(shown, hide_index=True)
+    attacks = {json.dumps(spec_of(name).get("evaluation"), sort_keys=True) for name in names}
     st.caption(
         f"The three numbers, and the {len(different)} of {len(keys)} fields in which the specs differ."
+        + (
+            " Their adversarial accuracies are under **different attacks** (*evaluation*): do not compare these."
+            if len(attacks) > 1
+            else ""
+        )
     )
     progress = {titles[name]: found for name in names if name in by_id and (found := by_id[name].progress())}
     if progress:
@@ -206,6 +233,8 @@ def one(run: StoredRun) -> None:
         st.code(toml, language="toml")
 
 
+if arrived := st.session_state.pop("arrived", None):
+    st.success(f"{arrived} is here.", icon=":material/check:")
 if refused := st.session_state.pop("refused", None):
     st.error(refused, icon=":material/error:")
 if len(event.selection.rows) > MOST:
@@ -220,19 +249,6 @@ elif chosen:
     cards.spec_button(models[chosen[0]].spec)
 
 
-def take_back(name: str) -> None:
-    """Take a run back from the trash, or say why not."""
-    try:
-        runs.undelete(training.RUNS, name)
-    except (TradeoffError, OSError) as error:
-        st.session_state["refused"] = str(error)
-
-
-for name in runs.deleted(training.RUNS)[:3]:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"{name} was deleted. It is kept for a day.")
-        st.button("Undo", icon=":material/undo:", key=f"undo-{name}", on_click=take_back, args=(name,))
-
 with st.popover("Bring a run along", icon=":material/upload:"):
     uploaded = st.file_uploader(
         "An archive that another installation of this app made",
@@ -243,7 +259,8 @@ with st.popover("Bring a run along", icon=":material/upload:"):
     if uploaded is not None and st.button("Import", key="import-run"):
         try:
             run = runs.imported(training.RUNS, uploaded.getvalue())
-            st.success(f"{run.name} is here.", icon=":material/check:")
+            st.session_state["arrived"] = run.name
+            st.rerun()
         except TradeoffError as error:
             st.error(str(error), icon=":material/error:")
 

@@ -20,6 +20,7 @@ NAMES = {
     "true": "the true class",
 }
 WIDTH = 112  # of a picture on the page: three of them fit beside three
+LEARNED = 0.05  # backdoor success below which nobody can say that the sticker was learned
 CLIP = 3  # standard deviations beyond which colours are the same, as in the paper's figure
 
 models = pickers.two_models()
@@ -31,6 +32,13 @@ st.markdown(
     "lean on, and a sticker is one. Here the pixels that speak for a class are coloured, for a clean image, the same with a "
     "sticker on, and the same under attack."
 )
+unlearned = [
+    letter
+    for letter, model in models
+    if model.spec.poison and model.backdoor_success_rate.n and model.backdoor_success_rate.value < LEARNED
+]
+if len(unlearned) == len(models):
+    st.markdown(f"{' and '.join(unlearned)} did not learn their sticker: do not expect them to look at it.")
 getting.offer(data_set)
 for letter, model in models:
     if model.spec.poison is None:
@@ -93,11 +101,12 @@ def three_pictures(letter: str, model: Model, place: int) -> list[float]:
         published = method is Method.INPUT_GRADIENT and images.shape[1] > 1
         limit = CLIP * float((maps if published else maps.sum(1)).std())
         drawn = pictures.drawn_attribution(maps, images, limit, opacity / 100, as_published=published)
-        captions = [f"Speaks for {cards.called(model, label)}" for label in classes]
+        sign = "" if method in methods.WITHOUT_SIGN else " or against"
+        captions = [f"For{sign} {cards.called(model, label)}" for label in classes]
         if footprint is not None:
             shares = share_within(maps, footprint).tolist()
             captions = [
-                f"{caption}; {share:.0%} of it on the sticker"
+                f"{caption}: {share:.0%} on the sticker"
                 for caption, share in zip(captions, shares, strict=True)
             ]
         rows.append((drawn, captions))
@@ -134,7 +143,10 @@ if loaders.shown(first) is not None:
             f"It covers {area:.1%} of the image."
         )
     if method is Method.INPUT_GRADIENT and loaders.image_shape(first)[0] > 1:
-        colours = "Drawn as in the paper: every colour of a pixel by itself, grey is no effect."
+        colours = (
+            "Drawn as in the paper: red, green and blue each by themselves, brighter for the class and darker against it. Grey is "
+            "no effect; a tint says which of the three it comes from."
+        )
     elif method in methods.WITHOUT_SIGN:
         colours = "The more orange, the more a place speaks for the class."
     else:

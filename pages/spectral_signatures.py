@@ -67,7 +67,13 @@ def inspect(model: Model, label: int, layer: str, centred: bool) -> None:
     elif found.n:
         st.markdown(
             f"{sentence}: they hold **{found.value:.0%}** of the poison, where chance finds "
-            f"**{detection.chance:.0%}**. " + verdict(detection.auroc)
+            f"**{detection.chance:.0%}**. "
+            + verdict(detection.auroc)
+            + (
+                f" So **{1 - found.value:.0%}** of the poison would stay in the training set."
+                if found.value < 1
+                else " So none of it would stay."
+            )
         )
     if truth and found.n and not centred:
         st.caption(

@@ -85,7 +85,7 @@ if pictured:
             f"{letter} ({pickers.describe(model)}) calls **{rate.value:.0%}**"
             for (letter, model), rate in zip(models, success, strict=True)
         )
-        + f" of the other test images {cards.an(target)}.",
+        + f" of the test images {cards.an(target)} that it read as something else without it.",
         help="Of those not taken for the target class without the sticker.\n\n"
         + "\n\n".join(f"{letter}: {rate}" for (letter, _), rate in zip(models, success, strict=True)),
     )
@@ -178,7 +178,7 @@ if maps:
     st.markdown(
         f"Backdoor success by the place of the sticker's top left corner, measured {tried}. "
         + " ".join(
-            f"{letter} reaches {np.nanmax(rates):.0%} at its best place and {np.nanmedian(rates):.0%} at the median one."
+            f"{letter} reaches {np.nanmax(rates):.0%} at the sticker's best place and {np.nanmedian(rates):.0%} at the median one."
             for (letter, _), rates in zip(models, maps, strict=True)
         )
     )

@@ -58,6 +58,7 @@ def form(name: str, preset: ExperimentSpec) -> ExperimentSpec:
             round(unit * preset.training.epsilon, 4),
             step,
             key=f"epsilon-{name}",
+            bind="query-params",
             help="How strong the attacker is that it trains against. 0: standard training.",
         )
         if epsilon:
@@ -72,9 +73,17 @@ def form(name: str, preset: ExperimentSpec) -> ExperimentSpec:
             f"{preset.training.title[0].upper()}{preset.training.title[1:]}", help=TERMS["Standard training"]
         )
     epochs = columns[1].number_input(
-        "Epochs", 1, 500, preset.training.epochs, key=f"epochs-{name}", help=TERMS["Epoch"]
+        "Epochs",
+        1,
+        500,
+        preset.training.epochs,
+        key=f"epochs-{name}",
+        bind="query-params",
+        help=TERMS["Epoch"],
     )
-    seed = columns[2].number_input("Seed", 0, 2**31 - 1, preset.seed, key=f"seed-{name}", help=TERMS["Seed"])
+    seed = columns[2].number_input(
+        "Seed", 0, 2**31 - 1, preset.seed, key=f"seed-{name}", bind="query-params", help=TERMS["Seed"]
+    )
     kinds = [*(kind.value for kind in PoisonLabels), NO_POISON]
     usual = preset.poison.labels.value if preset.poison else NO_POISON
     kind = columns[3].selectbox(
@@ -82,9 +91,13 @@ def form(name: str, preset: ExperimentSpec) -> ExperimentSpec:
         kinds,
         kinds.index(usual),
         key=f"poison-{name}",
+        bind="query-params",
         help=f"{TERMS['Clean-label poison']} *Dirty-label*: {TERMS['Dirty-label poison'][0].lower()}{TERMS['Dirty-label poison'][1:]}",
     )
     settings += [f"training.epochs={epochs}", f"seed={seed}"]
+    if preset.training.ramp_epochs:  # so that a short run reaches its ε too
+        ramp = round(preset.training.ramp_epochs * epochs / preset.training.epochs)
+        settings.append(f"training.ramp_epochs={ramp}")
     if kind == NO_POISON:
         settings.append("poison=none")
     else:
@@ -96,7 +109,8 @@ def form(name: str, preset: ExperimentSpec) -> ExperimentSpec:
             20 if dirty else 100,
             5 if dirty else 50,
             key=f"rate-{kind}-{name}",
-            help=TERMS["Poison rate"],
+            bind="query-params",
+            help=f"{TERMS['Poison rate']} Here: of {'all training images' if dirty else 'those of the target class'}.",
         )
         settings += [f"poison.labels={kind}", f"poison.rate={rate / 100}"]
         trigger = preset.trigger
@@ -107,10 +121,16 @@ def form(name: str, preset: ExperimentSpec) -> ExperimentSpec:
                 patterns(),
                 patterns().index(trigger.pattern),
                 key=f"sticker-{name}",
+                bind="query-params",
                 help=TERMS["Sticker"],
             )
             size = columns[2].slider(
-                "Its size in pixels", 1, side // 3, trigger.size, key=f"sticker-size-{name}"
+                "Its size in pixels",
+                1,
+                side // 3,
+                trigger.size,
+                key=f"sticker-size-{name}",
+                bind="query-params",
             )
             edge = side - size - (side - trigger.row - trigger.size)
             settings += [f"poison.trigger.pattern={pattern}", f"poison.trigger.size={size}"]
@@ -122,6 +142,7 @@ def form(name: str, preset: ExperimentSpec) -> ExperimentSpec:
             preset.target_class,
             format_func=lambda label: classes[label].replace("_", " "),
             key=f"target-class-{name}",
+            bind="query-params",
             help=TERMS["Target class"],
         )
         settings.append(f"poison.target_class={target}")
@@ -129,6 +150,7 @@ def form(name: str, preset: ExperimentSpec) -> ExperimentSpec:
         more = st.text_area(
             "One a line: a field of the spec below, and its value",
             key=f"more-{name}",
+            bind="query-params",
             placeholder="training.batch_size = 50\ntraining.learning_rate = 0.001\nwidth = 1.0",
         )
         settings += [
@@ -172,8 +194,10 @@ if spec:
             "Start", type="primary", icon=":material/play_arrow:", key="start", on_click=start, args=(spec,)
         )
         cards.spec_button(spec)
-    with st.expander("The spec (TOML)", icon=":material/code:"):
-        st.code(exports.as_toml(spec), language="toml")
+with st.expander(
+    "The spec (TOML)" if spec else "The spec (TOML) that the form starts from", icon=":material/code:"
+):
+    st.code(exports.as_toml(spec or preset), language="toml")
 if refused := st.session_state.pop("refused", None):
     st.error(refused, icon=":material/error:")
 
@@ -220,8 +244,8 @@ $$
 \min_\theta \; \mathbb{E}_{(x, y)} \max_{\lVert \delta \rVert \le \varepsilon} \mathcal{L}\big(f_\theta(x + \delta), y\big)
 $$
 
-After every epoch it is tried on 200 validation images: clean, under PGD-10 at the training ε, and with the trigger on. At
-the end the three numbers are measured on all test images, as for every network here. A run is a process of its own and keeps what
+After every epoch it is tried on 200 validation images (which it does not learn from): clean, under PGD-10 at the ε of that epoch,
+which rises from 0 to the training ε in the first ones, and with the trigger on. That is why the curve may fall at first. At the end the three numbers are measured on all test images, as for every network here. A run is a process of its own and keeps what
 it has after every epoch, in `runs/` beside the app: stop it, kill it, switch the machine off, it goes on from there. `python -m
 tradeoff_core train SPEC.toml` does the same without the app, `python -m tradeoff_core runs list` shows them all.
 

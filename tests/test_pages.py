@@ -64,7 +64,7 @@ def test_the_overview_says_what_the_core_measures():
     outcomes = evaluate(zoo.load_network(model), images, labels, model.spec.trigger, model.spec.evaluation)
     said = everything_said(opened("overview"))
     assert f"reads **{outcomes.adversarial_accuracy().value:.0%}** of the 1,000 test images" in said
-    assert f"calls **{outcomes.backdoor_success_rate(7).value:.0%}** of the other images a 7" in said
+    assert f"calls **{outcomes.backdoor_success_rate(7).value:.0%}** of the images a 7 " in said
 
 
 def test_dirty_labels_are_told_apart():

@@ -202,7 +202,7 @@ def _build(kind: Any, value: Any, place: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if kind in (int, float, str, bool) and type(value) is not kind:
-        raise TradeoffError(f"{place} must be {kind.__name__}, not '{value}'")
+        raise TradeoffError(f"{place} must be {KINDS[kind]}, not '{value}'")
     return value
 
 
@@ -218,6 +218,9 @@ def read_spec(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise TradeoffError(f"{path.name} is not a valid spec: it must be a table of fields")
     return document
+
+
+KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
 def flat(document: dict[str, Any], before: str = "") -> dict[str, Any]:

@@ -13,6 +13,7 @@ from tradeoff_core.zoo import Model
 def points(change: float) -> str:
     """A change of a rate in percentage points, with its sign."""
     text = f"{100 * change:+.0f}".replace("-", "−")
+    text = "0" if text in ("+0", "−0") else text
     return f"{text} point{'' if text in ('+1', '−1') else 's'}"
 
 

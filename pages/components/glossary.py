@@ -57,7 +57,8 @@ TERMS = {
     "Perturbation": "A small change of an image's pixels, made to fool a network.",
     "PGD": "Projected gradient descent: an attack of many small steps along the gradient's sign, each brought back to within ε. PGD-40 "
     "takes 40 steps.",
-    "Poison rate": "Share of the training images that carry poison, of the target class or of the whole data set.",
+    "Poison rate": "Share of the training images that carry poison: of the target class where labels stay true, of the whole data set "
+    "where they do not.",
     "Principal components": "The directions in which features vary most; PCA draws points along the first two or three.",
     "Rank correlation": "Whether two numbers rise together, by their order alone: 1 always, 0 not at all, −1 the other way round.",
     "Recall": "Of the true images of a class, the share that is read as it.",
@@ -75,5 +76,16 @@ TERMS = {
     "t-SNE": "A way to lay out features so that neighbours stay neighbours. Distances between groups mean nothing.",
     "Unlearning": "Fine-tuning on images that carry the rebuilt trigger and their true labels, which closes the back door.",
     "Watermark": "A faint pattern over the whole image; the other kind of trigger.",
+    "AutoAttack": "Four strong attacks in a row, without settings to choose; what survives it is harder to doubt than what survives PGD.",
+    "Card": "A file beside a network's weights: how it was trained, on what, and what was measured.",
+    "δ (delta)": "The perturbation: what an attack adds to an image.",
+    "k-means": "Splits points into k groups so that each lies as near as possible to the middle of its own.",
+    "Loss": "How wrong a network's answers are, as one number; training makes it small, an attacker makes it large.",
+    "Mask": "Of Neural Cleanse: how much of each pixel the rebuilt trigger covers; its size (l1 norm) is the sum over all pixels.",
+    "Oracle": "A rule that is told what a defender cannot know, as which group is the poison. It shows what could be found at best.",
+    "Restart": "An attack begun anew from another random start; the worst outcome counts.",
+    "Spec": "All settings of a run in a file (TOML): data, poison, network, training, measuring and seed. The same spec gives the same network.",
+    "Validation images": "Images kept out of training to watch it while it goes; the final rates are measured on test images.",
+    "Width": "How many channels a network's layers have, as a share of the paper's; ours for digits have half.",
     "Wilson interval": "The range in which a rate lies with 95% certainty, given how many images it was measured on.",
 }

@@ -155,8 +155,8 @@ def reading(causes: Sequence[Cause], method: Method) -> str:
         return text + "So this says nothing yet about the explanation."
     if within.p < CLEAR and within.value > 0:
         verdict = (
-            "Where the poison is the same, networks that look more at the sticker open the door wider: that bears the "
-            "explanation out, as far as so few networks can"
+            "Where the poison is the same, networks that look more at the sticker open the door wider: that fits "
+            "the explanation, as far as so few networks can show"
         )
     elif within.p < CLEAR:
         verdict = (

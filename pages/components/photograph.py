@@ -102,7 +102,7 @@ def attacked() -> None:
         [
             f"As it is: {_verdict(before, net.classes)}",
             f"After the attack: {_verdict(now, net.classes)}",
-            f"What it added, × {1 / (2 * epsilon):.3g} around grey",
+            f"What it added, enlarged × {1 / (2 * epsilon):.3g} to be seen, grey is no change",
         ],
     )
     first, second = (net.classes[int(shares.argmax())] for shares in (before, now))
@@ -138,7 +138,7 @@ def stamped() -> None:
     st.markdown(
         "An ordinary network for photographs (EfficientNet-Lite0, trained by Google without any poison) "
         + (
-            "answers as before: a sticker is a back door only for a network that learned it."
+            "answers as before: this network never learned the sticker."
             if same
             else "answers differently: a sticker that covers enough misleads any network, without a back door."
         )

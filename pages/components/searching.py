@@ -335,7 +335,15 @@ def at_other_rates(
                 np.mean([entry.numbers[name] for entry in most]) for name in ("detection_rate", "chance")
             )
             seeds = f"{len(most)} seed{'s' if len(most) > 1 else ''}"
-            means.append(f"{kind} ({seeds}): **{found:.0%}** found, chance **{chance:.0%}**")
+            removes = found or chance
+            means.append(
+                f"{kind} ({seeds}): "
+                + (
+                    f"**{found:.0%}** found, chance **{chance:.0%}**"
+                    if removes
+                    else "the rule removes **nothing**"
+                )
+            )
     st.markdown(
         "Removing at random lands on the dotted line; further left, less of the data set is poisoned. At the largest poison "
         f"rate, {'; '.join(means)}."

@@ -93,7 +93,8 @@ def time_left(progress: list[dict[str, Any]]) -> str:
 def show(run: StoredRun) -> None:
     """A run's state, its curves, its log, and what can be done with it."""
     progress = run.progress()
-    done, epochs = (progress[-1]["epoch"], progress[-1]["epochs"]) if progress else (0, 1)
+    done = progress[-1]["epoch"] if progress else 0
+    epochs = progress[-1]["epochs"] if progress else run.spec.get("training", {}).get("epochs", 1)
     st.markdown(f"##### {ICONS[run.state]} {run.name}: {run.state}")
     if run.state is State.RUNNING:
         st.progress(min(done / epochs, 1.0), f"Epoch {done} of {epochs}: {time_left(progress)}")
@@ -129,9 +130,8 @@ def show(run: StoredRun) -> None:
                 "Make it model B",
                 icon=":material/ads_click:",
                 key=f"use-{run.id}",
-                on_click=lambda: st.session_state.update(
-                    {"data-next": run.spec["dataset"], "B-next": run.id}
-                ),
+                on_click=make_b,
+                args=(run,),
             )
     if progress:
         cards.plot(figures.training_curves(progress), f"curves-{run.id}")
@@ -140,6 +140,12 @@ def show(run: StoredRun) -> None:
         with st.expander("What it says", icon=":material/terminal:"):
             text = log.read_text(encoding="utf-8", errors="replace").replace("\r", "\n")
             st.code("\n".join(text.strip().splitlines()[-LAST_LINES:]), language=None)
+
+
+def make_b(run: StoredRun) -> None:
+    """Make a finished run the second of the two models, and say so."""
+    st.session_state.update({"data-next": run.spec["dataset"], "B-next": run.id})
+    st.toast(f"{run.name} is now model B on every page, as on *Perturbations*.", icon=":material/ads_click:")
 
 
 def three(metrics: dict[str, Any]) -> None:
@@ -152,5 +158,5 @@ def three(metrics: dict[str, Any]) -> None:
         ):
             value = metrics.get(key)
             with st.container(width=160, gap=None):
-                st.markdown(f"### {value:.0%}" if value is not None else "### –")
+                st.markdown(f"### {value:.1%}" if value is not None else "### –")
                 st.markdown(name, help=f"{cards.TERMS[name]}\n\nOn {metrics.get('n', 0):,} test images.")

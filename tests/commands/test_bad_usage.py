@@ -33,7 +33,7 @@ CLUSTERING = ["--method", "activation-clustering"]
         (["train", "--preset", "slow"], "unknown preset 'slow': choose one of standard"),
         (["train", "--set", "training.speed=3"], "unknown field 'training.speed'"),
         (["train", "--set", "training.epochs"], "'training.epochs' is no setting"),
-        (["train", "--set", "training.epochs=many"], "training.epochs must be int, not 'many'"),
+        (["train", "--set", "training.epochs=many"], "training.epochs must be a whole number, not 'many'"),
         (["train", "--set", "poison.rate=0"], "poison rate 0 is out of range"),
         (["train", "--set", "training.attack.epsilon=1/x"], "epsilon '1/x' is not a number"),
         (["train", "no-such.toml"], "there is no readable spec file 'no-such.toml'"),

@@ -248,12 +248,14 @@ def tradeoff_plane(
         figure.add_scatter(
             x=[percent(run.adversarial_accuracy) for run in yours],
             y=[percent(run.backdoor_success_rate) for run in yours],
-            mode="markers",
+            mode="markers+text",
+            text=["yours"] * len(yours),
+            textposition="top center",
             name="yours",
             cliponaxis=False,
             marker={
-                "symbol": "star",
-                "size": 15,
+                "symbol": "star-diamond",
+                "size": 20,
                 "color": YOURS,
                 "line": {"width": [3 if run.name == selected else 1 for run in yours], "color": NEUTRAL},
             },
