@@ -129,7 +129,7 @@ def test_predictions_follow_the_sticker():
         )
         success = outcomes.backdoor_success_rate(7).value
         assert re.search(
-            rf"\) calls \*\*{success:.0%}\*\* of the other test images a 7\.$",
+            rf"\) calls \*\*{success:.0%}\*\* of the test images a 7 that it read as something else without it\.$",
             everything_said(app).split("\n")[0],
         )
 
