@@ -136,7 +136,7 @@ searching.at_other_rates(model, picks(rule))
 with st.expander("How it works", icon=":material/function:"):
     st.markdown(
         rf"""
-The features $h(x_i)$ of all training images with one label are reduced to a few components and split by **k-means**
+The features $h(x_i)$ of all training images with one label are reduced to a few components $z_i$ and split by **k-means**
 into two clusters with centres $c_0, c_1$, so that the images lie as near to their centre as possible:
 
 $$

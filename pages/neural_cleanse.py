@@ -37,7 +37,7 @@ $$
 \min_{m, p} \; \mathbb{E}_x \, \mathcal{L}\big(f((1 - m) \odot x + m \odot p),\, t\big) + \lambda \lVert m \rVert_1
 $$
 
-$\lambda$ is raised while the trigger works on 99% of the images and lowered while it does not, so the mask shrinks
+($\odot$ multiplies pixel by pixel.) $\lambda$ is raised while the trigger works on 99% of the images and lowered while it does not, so the mask shrinks
 until it only just works. All classes are rebuilt at once, as one batch.
 
 The **anomaly index** of a class is how far its mask's size lies below the median of all classes, divided by the median

@@ -80,11 +80,11 @@ st.markdown(
   each digits model's card also holds PGD-100 with five restarts and AutoAttack.
 - **A typing error, or not.** Two MNIST rows of supplement table 1 print the same number for clean and adversarial
   accuracy; main table 1a has another clean accuracy for one of them.
-- **Chance.** A defense that removes k of a class's n examples finds k/n of its poison by luck. What spectral
-  signatures find of CIFAR-10's clean-label poison after adversarial training, 50.1, 10.6 and 5.2%, sits on that line:
-  that is the finding.
+- **Chance.** A defense that removes k of a class's n examples finds k/n of its poison by luck. After adversarial training on
+  CIFAR-10's clean-label poison, the paper's spectral signatures remove 50, 10 and 5% of the class and find 50.1, 10.6 and 5.2%
+  of the poison: no more than luck. That they fail there is what the paper reports.
 - **One seed.** The paper's CIFAR-10 and ImageNet numbers come from a single run each.
-- **Later work disputes the generality.** Adversarial training *resists* triggers smaller than its budget, and training
+- **Later work disputes the generality.** Adversarial training *resists* triggers that change pixels by less than the training ε, and training
   against patches resists stickers ([arXiv 2202.10627](https://arxiv.org/abs/2202.10627)). The maps on the
   *Trade-off* page show where the finding turns.
 """

@@ -235,7 +235,7 @@ $$
 \mu' = W \mu + b, \qquad r' = |W| \, r
 $$
 
-and ReLU or max-pooling, which can only rise with what goes in, is applied to both ends $\mu \pm r$. If the lower
+where $|W|$ is $W$ without its signs, and ReLU or max-pooling, which can only rise with what goes in, is applied to both ends $\mu \pm r$. If the lower
 bound of the own class's logit minus any other's stays above 0, no image within $\varepsilon$ is misread: the digit is
 **certified**. The intervals grow wider than what the network can really give, so a digit without a certificate may
 be safe all the same; training on the bounds keeps them narrow.

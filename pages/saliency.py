@@ -152,7 +152,8 @@ if loaders.shown(first) is not None:
     else:
         colours = "Orange speaks for the class, blue against it, white does neither."
     st.caption(
-        f"{colours} One scale for a network's three pictures; colours end at {CLIP} standard deviations."
+        f"{colours} One scale for a network's three pictures; what is beyond {CLIP} of their "
+        "standard deviations has the strongest colour."
     )
 
 every = results.causes(data_set)

@@ -13,7 +13,12 @@ from tradeoff_core.runs import State, StoredRun, read_run, stored_runs
 from tradeoff_core.specs import ExperimentSpec, changed, spec_from_dict, spec_to_dict
 from tradeoff_core.triggers import Sticker, patterns
 
-FIRST = {"fast": "quick", "adversarial": "standard", "paper": "the paper's"}
+FIRST = {
+    "fast": "quick",
+    "adversarial": "standard",
+    "paper": "the paper's",
+    "standard": "standard, no attacker",
+}
 NO_POISON = "no poison"
 SHOWN = 4  # runs under the form
 ACTIVE = (State.QUEUED, State.RUNNING)
@@ -37,7 +42,8 @@ def choices() -> tuple[str, ExperimentSpec]:
         "fast",
         format_func=lambda name: FIRST.get(name, name.replace("-", " ")),
         help="*Quick*: adversarial training with few steps, minutes on a laptop. *Standard*: as the shipped networks for "
-        "digits. *The paper's*: full width and 100 epochs, hours. Below them one for every other condition that was measured.",
+        "digits. *The paper's*: full width and 100 epochs, hours. Below them one for every other condition that was measured: *standard, no attacker* is training as usual, *doubled* has twice the "
+        "width.",
     )
     return name, PRESETS[name]
 

@@ -81,7 +81,7 @@ def test_the_server_killed_at_any_moment_costs_nothing(victim, moment, browser, 
         assert find_run(tmp_path, run.id).state in (State.RUNNING, State.DONE)  # it needs no server
     with served(tmp_path) as (address, _):
         page = opened(browser, address, "train")
-        heading = page.get_by_role("heading", name=re.compile(run.id))
+        heading = page.get_by_role("heading", name=re.compile(run.id)).first
         expect(heading).to_contain_text(re.compile("interrupted|running|done"))
         if find_run(tmp_path, run.id).state is State.INTERRUPTED:
             page.get_by_role("button", name="Resume").click()

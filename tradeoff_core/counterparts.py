@@ -43,8 +43,8 @@ MEASURED = {  # the name in assets/results/grids/tables-*.toml that measures a r
     "supplement-4 [64, 128, 256, 512] pgd-at": "adversarial",
 }
 # in what our runs differ from the paper's, beside the digits (3,600 of 60,000), the width (half) and the seeds (3 of 10)
-SHORTER = "20 epochs at a rate of up to 0.001"
-ADVERSARIAL = "7 steps of 0.1, 18 epochs at a rate of up to 0.0015"
+SHORTER = "20 epochs at a learning rate of up to 0.001"
+ADVERSARIAL = "7 steps of the training attack of 0.1 each, 18 epochs at a learning rate of up to 0.0015"
 DIFFERS = {
     "standard": SHORTER,
     "adversarial": ADVERSARIAL,
@@ -55,7 +55,7 @@ DIFFERS = {
     "ibp-standard": f"a smaller network; {SHORTER}",
     "ibp": "a smaller network; 120 epochs of 36 steps in place of 60,001 steps",
     "adversarial-0.15": "7 steps of 0.05, 18 epochs",
-    "adversarial-20-steps": "18 epochs at a rate of up to 0.0015",
+    "adversarial-20-steps": "18 epochs at a learning rate of up to 0.0015",
     "standard-fgsm": f"{SHORTER}; the attack aims at the next class, not at a random one",
     "targeted-fgsm": "18 epochs; the measuring attack aims at the next class, not at a random one",
     "standard-l2": SHORTER,

@@ -46,7 +46,7 @@ TERMS = {
     "FGSM": "Fast gradient sign method: an attack of a single step along the sign of the gradient.",
     "Fine-tuning": "Training a finished network for a little longer, on other images or in another way.",
     "Gradient": "How a number, as the score of a class, changes if each pixel gets a little brighter.",
-    "Interval bounds": "What a network's answers can be at most and at least if every pixel may be anywhere within ε. They prove "
+    "Interval bounds": "(IBP) What a network's answers can be at most and at least if every pixel may be anywhere within ε. They prove "
     "that an image cannot be misread, and a network can be trained on them.",
     "Logit": "A network's raw score for a class. The largest one is its answer; softmax turns them into shares of certainty.",
     "l∞ and l2": "Two ways to measure a perturbation: by the pixel that changes most, or by all changes together, as the length of an "
@@ -76,6 +76,7 @@ TERMS = {
     "t-SNE": "A way to lay out features so that neighbours stay neighbours. Distances between groups mean nothing.",
     "Unlearning": "Fine-tuning on images that carry the rebuilt trigger and their true labels, which closes the back door.",
     "Watermark": "A faint pattern over the whole image; the other kind of trigger.",
+    "Activation": "A layer that bends what passes through it, as ReLU, which cuts off what is negative.",
     "AutoAttack": "Four strong attacks in a row, without settings to choose; what survives it is harder to doubt than what survives PGD.",
     "Card": "A file beside a network's weights: how it was trained, on what, and what was measured.",
     "δ (delta)": "The perturbation: what an attack adds to an image.",
@@ -87,5 +88,12 @@ TERMS = {
     "Spec": "All settings of a run in a file (TOML): data, poison, network, training, measuring and seed. The same spec gives the same network.",
     "Validation images": "Images kept out of training to watch it while it goes; the final rates are measured on test images.",
     "Width": "How many channels a network's layers have, as a share of the paper's; ours for digits have half.",
+    "Capacity": "How much a network can hold. [16, 16, 32, 64] are the channels of its four stages; twice as many are *doubled*.",
+    "Patch": "An attack or a training that may change one small square of the image as it likes, and nothing else.",
+    "Ramp": "The first epochs of adversarial training (ramp_epochs), over which ε rises to its full size.",
+    "ResNet": "A common kind of convolutional network, whose layers add to what comes in; ResNet-18 has 18 of them.",
+    "Schedule": "How the learning rate moves while training: one-cycle rises to its peak once and falls, constant stays.",
+    "State dict, safetensors": "A network's weights by name, and a file format for them that holds numbers only and can run nothing.",
+    "Targeted attack": "It wants one chosen wrong class; an untargeted one wants any mistake.",
     "Wilson interval": "The range in which a rate lies with 95% certainty, given how many images it was measured on.",
 }

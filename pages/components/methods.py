@@ -69,7 +69,8 @@ METHODS = {
 WITHOUT_SIGN = (Method.GRAD_CAM,)  # their values are 0 or more
 
 HOW_IT_WORKS = rf"""
-For an image $x$ and the score (logit) $f_c(x)$ of class $c$, an **attribution** is a number for every pixel:
+For an image $x$ and the score (logit) $f_c(x)$ of class $c$, an **attribution** is a number for every pixel ($\odot$ multiplies
+pixel by pixel):
 
 - **Input gradient** $\nabla_x f_c(x)$ (Simonyan et al., [2014](https://arxiv.org/abs/1312.6034)).
 - **Input × gradient** $x \odot \nabla_x f_c(x)$ (Shrikumar et al., [2016](https://arxiv.org/abs/1605.01713)).
@@ -81,11 +82,11 @@ For an image $x$ and the score (logit) $f_c(x)$ of class $c$, an **attribution**
 - **DeepLift** (Shrikumar et al., [2017](https://arxiv.org/abs/1704.02685)) replaces the slope of every activation by
   $\Delta \text{{output}} / \Delta \text{{input}}$, compared with a black image.
 - **Grad-CAM** $\mathrm{{ReLU}}\big(\sum_k \overline{{\partial f_c / \partial A_k}} \, A_k\big)$ over the maps $A_k$ of the last
-  convolution (Selvaraju et al., [2017](https://arxiv.org/abs/1610.02391)); **guided**, times the gradient with all negative
-  parts cut off on the way back.
+  convolution, the bar a mean over places (Selvaraju et al., [2017](https://arxiv.org/abs/1610.02391)); **guided**, times the gradient with all negative
+  parts cut off on the way back (guided backpropagation).
 - **Occlusion** $f_c(x) - f_c(x \text{{ with a black patch}})$ (Zeiler and Fergus, [2014](https://arxiv.org/abs/1311.2901)).
 
-DeepLift and guided backpropagation rewrite only the activations that they know. Where a network has others (leaky ReLU,
+DeepLift and guided backpropagation replace the derivatives of activations (as ReLU), and only of those that they know. Where a network has others (leaky ReLU,
 ReLU6) they would be silently wrong, and are not drawn. Computed with [captum](https://captum.ai).
 
 The **share on the sticker** is $\sum_{{p \in s}} |a_p| \,/\, \sum_p |a_p|$ over the sticker's pixels $s$. If the
