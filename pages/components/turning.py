@@ -69,7 +69,7 @@ def map_in_words(runs: Sequence[Run], of: Callable[[Run], float], what: str, uni
     count = len(rising) + len(falling)
     if not count:
         return "Too little of this map is measured yet to say."
-    text = f"From standard training to training ε = {strongest:g}, backdoor success rises for {len(rising)} of {count}"
+    text = f"From standard training to training ε = {strongest:g}, backdoor success rises for {len(rising)} of {count} {what}s"
     text += f" ({'; '.join(rising)})" if rising else ""
     return text + (f"; it does **not** for {len(falling)} ({'; '.join(falling)})." if falling else ".")
 
