@@ -83,12 +83,13 @@ def cleansed(model: Model) -> list[Line]:
 
 
 def add(name: str, model: Model, measure: Callable[[Model], list[Line]]) -> None:
-    """Put a network's lines into a file of results, in place of those of other weights, unless they are there."""
+    """Put a network's lines into a file of results, unless they are there; those of weights that are gone go too."""
     name = f"{name}-{model.spec.dataset}.jsonl"
     lines = results.lines_of(name)
     if any(line["sha256"] == model.sha256 for line in lines):
         return
-    kept = [line for line in lines if line["run"] != model.spec.id]
+    current = {zoo.find_model(name).sha256 for name in zoo.model_ids()}
+    kept = [line for line in lines if line["sha256"] in current and line["run"] != model.spec.id]
     known = {"run": model.spec.id, "sha256": model.sha256}
     made = [known | line | {"spec": spec_to_dict(model.spec)} for line in measure(model)]
     if made:
