@@ -43,6 +43,7 @@ def test_a_run_is_brought_along_named_deleted_and_taken_back(browser, address, f
     settle(page)  # a click while the page is drawn anew would be lost
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_text(re.compile("^0 of your own"))).to_be_visible(timeout=30_000)
+    expect(name).to_have_count(0)  # the row that came in its place is not ticked
     settle(page)
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text(re.compile("^1 of your own"))).to_be_visible(timeout=30_000)

@@ -319,3 +319,16 @@ def test_a_read_only_app_offers_nothing_that_writes(monkeypatch):
     assert not any("Retrain" in button.label for button in app.button)
     monkeypatch.delenv("TRADEOFF_READ_ONLY")
     assert any(field.key == "own-folder" for field in opened("overview").text_input)
+
+
+def test_a_short_run_still_reaches_its_epsilon_and_the_form_is_in_the_address():
+    spec = opened("train", **{"epochs-fast": "3"}).code[0].value
+    assert "epochs = 3" in spec
+    assert "ramp_epochs = 1" in spec  # 6 of 18
+    assert "ramp_epochs = 6" in opened("train").code[0].value
+
+
+def test_a_setting_that_cannot_be_leaves_the_names_of_the_fields_to_look_up():
+    app = opened("train", **{"more-fast": "training.batch_size = many"})
+    assert [error.value for error in app.error] == ["training.batch_size must be a whole number, not 'many'"]
+    assert "batch_size = " in app.code[0].value
