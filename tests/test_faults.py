@@ -22,6 +22,7 @@ from background import finish, process_of, start, state, until
 from browsing import opened, served, start_quick_run
 from streamlit.testing.v1 import AppTest
 
+from pages.components import own, training
 from tradeoff_core import jobs
 from tradeoff_core.experiments import run_experiment
 from tradeoff_core.runs import State, find_run, stored_runs
@@ -167,7 +168,8 @@ def test_a_run_of_a_newer_version_hides_no_other_one_on_any_page(finished_run, t
     document = json.loads(spec.read_text()) | {"colour": "red"}
     spec.write_text(json.dumps(document))
     card.write_text(json.dumps(json.loads(card.read_text()) | {"spec": document}))
-    monkeypatch.setenv("TRADEOFF_RUNS", str(tmp_path))
+    for module in (own, training):  # which read TRADEOFF_RUNS when they are loaded
+        monkeypatch.setattr(module, "RUNS", tmp_path)
     for page in ("runs", "train", "tradeoff", "overview"):
         app = (
             AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).switch_page(f"pages/{page}.py").run()

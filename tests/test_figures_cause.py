@@ -116,7 +116,7 @@ def test_the_reading_says_what_the_correlation_says_and_no_more():
     text = methods.reading(rising, GRADIENT)
     assert "the rank correlation is **+1.00**" in text
     assert "7 networks" in text
-    assert "bears the explanation out" in text
+    assert "fits the explanation" in text
     falling = [a_cause(str(n), n / 10, 90 - 10 * n, at(0.1)) for n in range(1, 8)]
     assert "speaks against the explanation" in methods.reading(falling, GRADIENT)
     mixed = [a_cause(str(n), n / 10, success, at(0.1)) for n, success in enumerate([50, 20, 80, 30, 60, 40])]
