@@ -30,12 +30,17 @@ import_torchvision()  # before an oracle imports it
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--moments", type=int, default=2, help="at which each fault of `-m faults` strikes (2)")
+    parser.addoption(
+        "--moments",
+        type=int,
+        help="at which each fault of `-m faults` strikes (2, where it takes a browser 1)",
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "moment" in metafunc.fixturenames:
-        metafunc.parametrize("moment", range(metafunc.config.getoption("moments")))
+        usual = 1 if "browser" in metafunc.fixturenames else 2
+        metafunc.parametrize("moment", range(metafunc.config.getoption("moments") or usual))
 
 
 Refused = Callable[[str], AbstractContextManager[None]]
