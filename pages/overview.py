@@ -3,12 +3,10 @@
 import streamlit as st
 
 from pages.components import cards, getting, loaders, pickers
-from pages.components.changes import between
+from pages.components.changes import LEARNED, between
 from tradeoff_core import figures, published, results
 from tradeoff_core.attacks import in_levels
 from tradeoff_core.zoo import Model
-
-LEARNED = 0.05  # backdoor success below which nobody can say that the sticker was learned
 
 
 def in_a_sentence(letter: str, model: Model) -> str:

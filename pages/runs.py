@@ -4,7 +4,6 @@ import hashlib
 import json
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -91,8 +90,8 @@ states = st.pills(
     bind="query-params",
     help="None chosen: all are shown.",
 )
-mark = np.where(table["state"] == SHIPPED, "", " yours")
-text = mark + " " + table["name"] + " " + table["note"] + " " + table["data set"] + " " + table["state"]
+whose = table["state"].map(lambda state: "" if state == SHIPPED else "yours ")
+text = whose + table["name"] + " " + table["note"] + " " + table["data set"] + " " + table["state"]
 kept = table[
     text.str.contains(wanted, case=False, regex=False) & (table["state"].isin(states) if states else True)
 ]
@@ -247,7 +246,6 @@ elif chosen:
     st.markdown(f"**{chosen[0]}** comes with this program: {pickers.describe(models[chosen[0]])}.")
     cards.three_metrics(models[chosen[0]])
     cards.spec_button(models[chosen[0]].spec)
-
 
 with st.popover("Bring a run along", icon=":material/upload:"):
     uploaded = st.file_uploader(

@@ -5,6 +5,7 @@ import streamlit as st
 from torch import tensor
 
 from pages.components import cards, getting, loaders, methods, pickers
+from pages.components.changes import LEARNED
 from pages.components.glossary import TERMS
 from tradeoff_core import datasets, figures, pictures, results
 from tradeoff_core.cause import METHODS
@@ -20,7 +21,6 @@ NAMES = {
     "true": "the true class",
 }
 WIDTH = 112  # of a picture on the page: three of them fit beside three
-LEARNED = 0.05  # backdoor success below which nobody can say that the sticker was learned
 CLIP = 3  # standard deviations beyond which colours are the same, as in the paper's figure
 
 models = pickers.two_models()

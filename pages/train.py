@@ -42,8 +42,8 @@ def choices() -> tuple[str, ExperimentSpec]:
         "fast",
         format_func=lambda name: FIRST.get(name, name.replace("-", " ")),
         help="*Quick*: adversarial training with few steps, minutes on a laptop. *Standard*: as the shipped networks for "
-        "digits. *The paper's*: full width and 100 epochs, hours. Below them one for every other condition that was measured: *standard, no attacker* is training as usual, *doubled* has twice the "
-        "width.",
+        "digits. *The paper's*: full width and 100 epochs, hours. Below them one for every other condition that was measured: "
+        "*standard, no attacker* is training as usual, *doubled* has twice the width.",
     )
     return name, PRESETS[name]
 

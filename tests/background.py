@@ -1,13 +1,24 @@
 """Runs in the background, as the tests start them, wait for them and end them."""
 
+import functools
 import json
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tradeoff_core import jobs
+from tradeoff_core.experiments import run_experiment
 from tradeoff_core.runs import State, find_run
 from tradeoff_core.specs import spec_to_dict
 
 PATIENCE = 120
+
+
+@functools.cache
+def unbroken(spec):
+    """The metrics of a run that nothing interrupts."""
+    with TemporaryDirectory() as folder:
+        return run_experiment(spec, Path(folder) / spec.id)["metrics"]
 
 
 def until(condition, seconds=PATIENCE):

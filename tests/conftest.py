@@ -107,13 +107,6 @@ def slow(tiny_spec: ExperimentSpec) -> ExperimentSpec:
 
 
 @pytest.fixture(scope="session")
-def unbroken(slow: ExperimentSpec, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The metrics of that run, which nothing interrupted."""
-    metrics: dict[str, Any] = run_experiment(slow, tmp_path_factory.mktemp("unbroken") / slow.id)["metrics"]
-    return metrics
-
-
-@pytest.fixture(scope="session")
 def refused() -> Refused:
     """`with refused("pattern"):` expects a TradeoffError that says so in one line."""
 

@@ -3,7 +3,6 @@
 A few moments of each by default; `python -m pytest -m faults --moments 10` tries ten.
 """
 
-import functools
 import json
 import os
 import random
@@ -14,17 +13,15 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import sleep
 
 import pytest
-from background import finish, process_of, start, state, until
+from background import finish, process_of, start, state, unbroken, until
 from browsing import opened, served, start_quick_run
 from streamlit.testing.v1 import AppTest
 
 from pages.components import own, training
 from tradeoff_core import jobs
-from tradeoff_core.experiments import run_experiment
 from tradeoff_core.runs import State, find_run, stored_runs
 from tradeoff_core.specs import spec_from_dict, spec_to_dict
 
@@ -42,15 +39,9 @@ def kill(*processes):
             os.kill(process, signal.SIGKILL)
 
 
-@functools.cache
-def unbroken_metrics(spec):
-    with TemporaryDirectory() as folder:
-        return run_experiment(spec, Path(folder) / spec.id)["metrics"]
-
-
 @pytest.mark.parametrize("victim", ["training", "worker", "both"])
 def test_killed_at_any_moment_it_is_interrupted_and_resumes_to_the_same_result(
-    victim, moment, tmp_path, slow, unbroken
+    victim, moment, tmp_path, slow
 ):
     folder = start(tmp_path, slow)
     training = process_of(folder)
@@ -60,7 +51,7 @@ def test_killed_at_any_moment_it_is_interrupted_and_resumes_to_the_same_result(
         kill(*{"training": [training], "worker": [worker], "both": [worker, training]}[victim])
     if victim != "worker" and state(tmp_path, slow) is not State.DONE:
         until(lambda: state(tmp_path, slow) is State.INTERRUPTED)
-    assert finish(tmp_path, slow).metrics == unbroken
+    assert finish(tmp_path, slow).metrics == unbroken(slow)
 
 
 @pytest.mark.browser
@@ -88,7 +79,7 @@ def test_the_server_killed_at_any_moment_costs_nothing(victim, moment, browser, 
             page.get_by_role("button", name="Resume").click()
         expect(heading).to_contain_text("done", timeout=120_000)
         page.close()
-    assert find_run(tmp_path, run.id).metrics == unbroken_metrics(spec_from_dict(run.spec))
+    assert find_run(tmp_path, run.id).metrics == unbroken(spec_from_dict(run.spec))
 
 
 @pytest.fixture
@@ -114,7 +105,7 @@ def fill(disk):
     return ballast
 
 
-def test_a_disk_that_fills_up_fails_the_run_in_one_sentence_and_costs_no_epoch(small_disk, slow, unbroken):
+def test_a_disk_that_fills_up_fails_the_run_in_one_sentence_and_costs_no_epoch(small_disk, slow):
     start(small_disk, slow)
     until(lambda: len(find_run(small_disk, slow.id).progress()) >= 2)
     ballast = fill(small_disk)
@@ -124,7 +115,7 @@ def test_a_disk_that_fills_up_fails_the_run_in_one_sentence_and_costs_no_epoch(s
     run = find_run(small_disk, slow.id)
     assert "No space left on device" in run.problem + said
     assert len(run.progress()) >= 2
-    assert finish(small_disk, slow).metrics == unbroken
+    assert finish(small_disk, slow).metrics == unbroken(slow)
     assert not list((small_disk / slow.id).glob(".checkpoint*"))
 
 

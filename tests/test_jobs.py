@@ -1,9 +1,9 @@
-"""Runs in the background: queued, stopped, killed at any moment, resumed to the result of an unbroken run."""
+"""Runs in the background: queued, stopped, resumed to the result of an unbroken run."""
 
 import time
 
 import pytest
-from background import finish, start, state, until
+from background import finish, start, state, unbroken, until
 
 from tradeoff_core import jobs
 from tradeoff_core.__main__ import main
@@ -19,19 +19,19 @@ def without_seconds(progress):
     return [{key: value for key, value in entry.items() if key != "seconds"} for entry in progress]
 
 
-def test_a_queued_run_trains_in_the_background_and_leaves_what_the_command_does(tmp_path, slow, unbroken):
+def test_a_queued_run_trains_in_the_background_and_leaves_what_the_command_does(tmp_path, slow):
     started = time.perf_counter()
     folder = start(tmp_path, slow)
     assert time.perf_counter() - started < 0.5
     assert state(tmp_path, slow) in (State.QUEUED, State.RUNNING)
     until(lambda: state(tmp_path, slow) is State.RUNNING)
     run = finish(tmp_path, slow)
-    assert run.metrics == unbroken
+    assert run.metrics == unbroken(slow)
     assert len(run.progress()) == 12
     assert (folder / "model.safetensors").is_file()
 
 
-def test_a_stopped_run_keeps_its_epochs_and_goes_on_to_the_same_result(tmp_path, slow, unbroken):
+def test_a_stopped_run_keeps_its_epochs_and_goes_on_to_the_same_result(tmp_path, slow):
     folder = start(tmp_path, slow)
     until(lambda: len(find_run(tmp_path, slow.id).progress()) >= 2)
     jobs.stop(tmp_path, slow.id)
@@ -40,7 +40,7 @@ def test_a_stopped_run_keeps_its_epochs_and_goes_on_to_the_same_result(tmp_path,
     assert 2 <= len(kept) < 12
     assert (folder / "checkpoint.safetensors").is_file()
     run = finish(tmp_path, slow)
-    assert run.metrics == unbroken
+    assert run.metrics == unbroken(slow)
     assert without_seconds(run.progress()[: len(kept)]) == without_seconds(kept)
 
 

@@ -43,7 +43,7 @@ def others():
 
 @pytest.mark.usefixtures("shared")
 def test_one_more_than_there_are_turns_is_told_so_until_one_is_free(others, refused):
-    double = turns.in_turn(lambda number: 2 * number)
+    double = turns.turn()(lambda number: 2 * number)
     with refused("many visitors compute at the moment"):
         double(2)
     others()

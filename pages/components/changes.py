@@ -9,6 +9,8 @@ from tradeoff_core.published import NOTICEABLE, is_tradeoff
 from tradeoff_core.results import Run
 from tradeoff_core.zoo import Model
 
+LEARNED = 0.05  # backdoor success below which nobody can say that the trigger was learned
+
 
 def points(change: float) -> str:
     """A change of a rate in percentage points, with its sign."""

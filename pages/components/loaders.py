@@ -170,7 +170,7 @@ def adversarial_at(
 
 
 @st.cache_data(max_entries=64, show_spinner="Attacking")
-@turns.in_turn
+@turns.turn()
 def _adversarial_at(
     sha256: str,  # noqa: ARG001
     data: str | None,  # noqa: ARG001
@@ -204,7 +204,7 @@ def accuracies(
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-@turns.in_turn
+@turns.turn()
 def _accuracies(
     sha256: str,  # noqa: ARG001
     data: str | None,  # noqa: ARG001
@@ -248,7 +248,7 @@ def stamped(model: Model, trigger: Trigger) -> tuple[Rate, NDArray[np.float64]]:
 
 
 @st.cache_data(max_entries=256, show_spinner="Reading test images")
-@turns.in_turn
+@turns.turn()
 def _read_live(
     sha256: str,  # noqa: ARG001
     data: str | None,  # noqa: ARG001
@@ -267,7 +267,7 @@ def positions(
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-@turns.in_turn
+@turns.turn()
 def _positions(
     sha256: str,  # noqa: ARG001
     data: str | None,  # noqa: ARG001
@@ -290,7 +290,7 @@ def regions(model: Model, places: tuple[int, ...], attack: Attack) -> Regions | 
 
 
 @st.cache_data(max_entries=64, show_spinner="Bounding and attacking at fifty ε")
-@turns.in_turn
+@turns.turn()
 def _regions(sha256: str, places: tuple[int, ...], attack: Attack, _model: Model) -> Regions:  # noqa: ARG001
     return find_regions(network(_model), *sample(_model, places), attack, SEED)
 
@@ -314,7 +314,7 @@ def attributions(model: Model, place: int, method: saliency.Method, which: str) 
 
 
 @st.cache_data(max_entries=256, show_spinner="Computing attributions")
-@turns.in_turn
+@turns.turn()
 def _attributions(
     sha256: str,  # noqa: ARG001
     data: str | None,  # noqa: ARG001
@@ -338,7 +338,7 @@ def crowd(model: Model, count: int) -> projection.Crowd:
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading, stamping and attacking images")
-@turns.in_turn
+@turns.turn()
 def _crowd(
     sha256: str,  # noqa: ARG001
     data: str | None,  # noqa: ARG001
@@ -367,7 +367,7 @@ def laid_out(
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-@turns.in_turn
+@turns.turn()
 def _laid_out(
     sha256: str,  # noqa: ARG001
     data: str | None,  # noqa: ARG001

@@ -45,8 +45,7 @@ def counted(comparisons: Sequence[Comparison]) -> str:
 
 def measured_on(dataset: str) -> str:
     """A data set of the paper as the reader is told it, with what stands for it here."""
-    stand_in = " (here 20 classes of Tiny ImageNet, whose clean-label sticker no network learned)"
-    return DATASETS[dataset] + (stand_in if dataset == "imagenet" else "")
+    return DATASETS[dataset] + (" (here 20 classes of Tiny ImageNet)" if dataset == "imagenet" else "")
 
 
 def verdicts(comparisons: Sequence[Comparison]) -> str:

@@ -68,7 +68,7 @@ def _show(images: list[NDArray[np.uint8]], captions: list[str]) -> None:
 
 
 @st.cache_data(max_entries=64, show_spinner="Attacking the photograph")
-@turns.in_turn
+@turns.turn()
 def _attacked(digest: str, epsilon: float, sha256: str, _picture: NDArray[np.uint8]) -> Tensor:  # noqa: ARG001
     network, images = loaders.network(model()), to_tensor(_picture[None])
     label = network(images).argmax(1)

@@ -3,12 +3,10 @@
 Without it a visitor is alone on a machine of their own, and nothing waits.
 """
 
-import functools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
 
 import streamlit as st
 
@@ -18,8 +16,6 @@ from tradeoff_core.paths import read_only
 PATIENCE = 30.0  # seconds that a visitor waits for a turn
 SHARED_MEGABYTES = 5  # of an upload, where a class shares the server
 
-Given = ParamSpec("Given")
-Answer = TypeVar("Answer")
 _mine = threading.local()
 
 
@@ -31,7 +27,10 @@ def _slots() -> dict[bool, threading.Semaphore]:
 
 @contextmanager
 def turn(long: bool = False) -> Iterator[None]:
-    """Wait for a turn and hold it. Raises TradeoffError if none comes; a turn within a turn is the same one."""
+    """Wait for a turn and hold it; `@turn()` holds one for each call of a function. A turn within a turn is the same one.
+
+    Raises TradeoffError if none comes.
+    """
     if not read_only() or getattr(_mine, "held", False):
         yield
         return
@@ -44,17 +43,6 @@ def turn(long: bool = False) -> Iterator[None]:
     finally:
         _mine.held = False
         slots.release()
-
-
-def in_turn(compute: Callable[Given, Answer]) -> Callable[Given, Answer]:
-    """A function that waits for its turn."""
-
-    @functools.wraps(compute)
-    def waiting(*given: Given.args, **named: Given.kwargs) -> Answer:
-        with turn():
-            return compute(*given, **named)
-
-    return waiting
 
 
 def most_megabytes(alone: int) -> int:

@@ -174,7 +174,7 @@ def _maps(process: int, folder: Path) -> bool:
 
 
 @contextmanager
-def server(root: Path, environment: Mapping[str, str] = {}) -> Iterator[tuple[str, int]]:
+def server(root: Path, environment: Mapping[str, str] | None = None) -> Iterator[tuple[str, int]]:
     """The app's address, as soon as its server answers, and the server's process id."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -184,7 +184,7 @@ def server(root: Path, environment: Mapping[str, str] = {}) -> Iterator[tuple[st
     process = subprocess.Popen(
         command,
         cwd=root,
-        env=os.environ | environment,
+        env=os.environ | (environment or {}),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
