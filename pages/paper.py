@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.components import cards, pickers
-from pages.components.paper import as_numbers, as_shown, counted, verdicts
+from pages.components.paper import as_numbers, as_shown, beside_chance, counted, photographs, verdicts
 from tradeoff_core import figures, published
 
 EVERYTHING = "all"
@@ -70,19 +70,16 @@ if runs:
 
 st.subheader("To be read with open eyes")
 st.markdown(
-    """
+    f"""
 - **Fewer digits, narrower networks.** We train on 3,600 digits where the paper has 60,000, at half of its width, with
   a shorter schedule and three seeds for its ten. Compare directions and sizes of effects, not decimals.
-- **Photographs for a laptop.** CIFAR-10 is the paper's network trained for 15 to 24 epochs on pictures that have been through
-  JPEG, one seed. Beside ImageNet's rows stands a ResNet-18 on 20 classes of Tiny ImageNet, trained for 24 epochs: the dirty-label
-  sticker is learned (94.6%), the clean-label one by neither network (0.3 and 0.2%), where the paper has 3.9 and 65.4%.
+- **Photographs for a laptop.** {photographs()}
 - **Weak attacks flatter.** PGD with 5 or 10 steps leaves more than a stronger attack would. *PGD-40* is beside ours;
   each digits model's card also holds PGD-100 with five restarts and AutoAttack.
 - **A typing error, or not.** Two MNIST rows of supplement table 1 print the same number for clean and adversarial
   accuracy; main table 1a has another clean accuracy for one of them.
 - **Chance.** A defense that removes k of a class's n examples finds k/n of its poison by luck. After adversarial training on
-  CIFAR-10's clean-label poison, the paper's spectral signatures remove 50, 10 and 5% of the class and find 50.1, 10.6 and 5.2%
-  of the poison: no more than luck. That they fail there is what the paper reports.
+  CIFAR-10's clean-label poison, {beside_chance()}: no more than luck. That they fail there is what the paper reports.
 - **One seed.** The paper's CIFAR-10 and ImageNet numbers come from a single run each.
 - **Later work disputes the generality.** Adversarial training *resists* triggers that change pixels by less than the training ε, and training
   against patches resists stickers ([arXiv 2202.10627](https://arxiv.org/abs/2202.10627)). The maps on the

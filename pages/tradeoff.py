@@ -214,7 +214,7 @@ if maps:
             figures.turning_map(stickers, lambda run: run.spec.trigger.size, "side in pixels"),
             name="map-size",
         )
-        st.markdown(map_in_words(stickers, lambda run: run.spec.trigger.size, "side", "pixels"))
+        st.markdown(map_in_words(stickers, lambda run: run.spec.trigger.size, "side", "pixel"))
     with right:
         st.subheader("The watermark's amplitude")
         cards.chart(

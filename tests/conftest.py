@@ -43,6 +43,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("moment", range(metafunc.config.getoption("moments") or usual))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `-n 2 --dist loadgroup`, one process has what takes a browser or kills, the other everything else."""
+    for item in items:
+        apart = any(item.get_closest_marker(name) for name in ("browser", "faults"))
+        item.add_marker(pytest.mark.xdist_group("browser" if apart else "everything else"))
+
+
 Refused = Callable[[str], AbstractContextManager[None]]
 
 

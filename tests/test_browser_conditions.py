@@ -185,7 +185,7 @@ def test_the_seeds_and_the_published_markers_can_be_switched_off_and_stay_so(bro
     page = opened(browser, address, "tradeoff")
     expect(page.get_by_text("(means of 3 seeds")).to_be_visible()
     expect(legend(page, "plane").get_by_text("published at its own ε", exact=True)).to_be_visible()
-    for seed in ("1", "2"):
+    for seed in ("1", "2"):  # quickly, while the page is still drawn for the first
         page.locator(".st-key-seeds").get_by_role("button", name=seed, exact=True).click()
     page.locator(".st-key-published label").click()
     success = {
@@ -290,7 +290,7 @@ def test_the_poison_rates_and_the_maps_are_drawn_and_the_sentences_under_them_sa
         expect(labels).to_have_count(len(measured))
         assert near(labels.all_text_contents(), measured)
         for value, row in zip(cells["y"], cells["z"], strict=True):
-            found = re.search(rf"{what} {value}(?: pixels)?: (\d+)% → (\d+)%", said_of_it)
+            found = re.search(rf"{what} {value}(?: pixels?)?: (\d+)% → (\d+)%", said_of_it)
             assert near(found.groups(), [row[0], row[-1]])
     page.close()
 

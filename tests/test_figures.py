@@ -246,9 +246,9 @@ def test_a_map_is_told_with_its_ends_and_with_a_turn_on_the_way():
         for size, shares in success.items()
         for epsilon, share in zip((0, 0.1, 0.3), shares, strict=True)
     ]
-    assert map_in_words(runs, lambda run: run.spec.trigger.size, "side", "px") == (
-        "From standard training to training ε = 0.3, backdoor success rises for 2 of 3 sides (side 2 px: 20% → 40%, but 90% at "
-        "ε 0.1; side 3 px: 30% → 80%); it does **not** for 1 (side 1 px: 10% → 5%)."
+    assert map_in_words(runs, lambda run: run.spec.trigger.size, "side", "pixel") == (
+        "From standard training to training ε = 0.3, backdoor success rises for 2 of 3 sides (side 2 pixels: 20% → 40%, but "
+        "90% at ε 0.1; side 3 pixels: 30% → 80%); it does **not** for 1 (side 1 pixel: 10% → 5%)."
     )
     assert (
         map_in_words(runs[:1], lambda run: run.seed, "side", "")

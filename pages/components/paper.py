@@ -1,10 +1,12 @@
 """The paper's tables in words and as data frames."""
 
 from collections.abc import Sequence
+from statistics import fmean
 
 import pandas as pd
 
 from pages.components.changes import points, said
+from tradeoff_core import conditions, counterparts, published, results
 from tradeoff_core.published import (
     DATASETS,
     METRICS,
@@ -15,6 +17,7 @@ from tradeoff_core.published import (
 )
 
 NOT_YET, NO_ROW = "not measured yet", "no such row"
+BACKDOOR = "backdoor_success_rate"
 
 
 def counted(comparisons: Sequence[Comparison]) -> str:
@@ -41,6 +44,42 @@ def counted(comparisons: Sequence[Comparison]) -> str:
             for row in others
         )
     return text
+
+
+def photographs() -> str:
+    """How the networks beside the paper's rows for photographs were trained, and what those of Tiny ImageNet learned."""
+    (standard, theirs), (adversarial, theirs_adversarial) = (
+        (_measured(row, BACKDOOR), _published(row, BACKDOOR))
+        for row in published.rows("main-1a")
+        if row.dataset == "imagenet" and row.runs
+    )
+    dirty = [
+        run.backdoor_success_rate.value
+        for run in conditions.runs_of("dirty-label", counterparts.HERE["imagenet"])
+    ]
+    return (
+        f"CIFAR-10 is the paper's network trained for {_epochs('cifar10')} epochs on pictures that have been through JPEG. Beside "
+        f"ImageNet's rows stands a ResNet-18 on 20 classes of Tiny ImageNet, trained for {_epochs('imagenet')} epochs: a dirty-label "
+        f"sticker sends {fmean(dirty):.1%} of the stamped images to the target class, a clean-label one "
+        f"{standard} after standard and {adversarial} after adversarial training, where the paper has {theirs} and "
+        f"{theirs_adversarial} for ImageNet."
+    )
+
+
+def _epochs(dataset: str) -> str:
+    """For how many epochs the networks of the paper's tables were trained on a data set."""
+    numbers = {run.spec.epochs for run in results.sweep("tables", counterparts.HERE[dataset])}
+    return " to ".join(str(number) for number in sorted({min(numbers), max(numbers)}))
+
+
+def beside_chance() -> str:
+    """What the published spectral signatures find of CIFAR-10's clean-label poison, and what luck would."""
+    rows = [row for row in published.detection() if row.labels == "clean-label"]
+    removed, found = (
+        ", ".join(f"{getattr(row, name):.{digits}%}" for row in rows)
+        for name, digits in (("chance", 0), ("detection_rate", 1))
+    )
+    return f"the paper's spectral signatures remove {removed} of the class and find {found} of the poison"
 
 
 def measured_on(dataset: str) -> str:

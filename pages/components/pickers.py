@@ -62,8 +62,10 @@ def through_the_router() -> None:
 
 def keep_only(key: str, options: Sequence[Any]) -> None:
     """Forget of a control with several values those that it no longer offers."""
-    if key in st.session_state:
-        st.session_state[key] = [value for value in st.session_state[key] if value in options]
+    chosen = st.session_state.get(key, [])
+    kept = [value for value in chosen if value in options]
+    if kept != chosen:  # else a click that comes while the page is drawn would be taken back
+        st.session_state[key] = kept
 
 
 def chosen_from(label: str, options: list[str], key: str, default: str, **more: Any) -> str:

@@ -63,7 +63,8 @@ def map_in_words(runs: Sequence[Run], of: Callable[[Run], float], what: str, uni
         these = [run for run in runs if of(run) == value]
         ends = _ends(these)
         if ends:
-            text = f"{what} {value:g}{' ' + unit if unit else ''}: {ends[0]:.0%} → {ends[1]:.0%}{_peak(these, ends)}"
+            measure = f"{value:g} {unit if value == 1 else unit + 's'}" if unit else f"{value:g}"
+            text = f"{what} {measure}: {ends[0]:.0%} → {ends[1]:.0%}{_peak(these, ends)}"
             (rising if ends[1] > ends[0] else falling).append(text)
     strongest = max(run.epsilon for run in runs)
     count = len(rising) + len(falling)
