@@ -151,6 +151,12 @@ def test_epochs_run_on_through_both_trainings(tuned_run):
     assert not list(folder.glob("checkpoint*"))
 
 
+def test_epochs_of_overfitting_are_counted_through_both_trainings(tuned_spec, tmp_path, monkeypatch):
+    overfitted = property(lambda entry: entry.pgd_accuracy is not None)
+    monkeypatch.setattr(Progress, "catastrophic_overfitting", overfitted)
+    assert run_experiment(tuned_spec, tmp_path)["catastrophic_overfitting_epochs"] == [3, 4]
+
+
 @pytest.mark.parametrize("lost", [2, 3, 4], ids=["first", "between", "second"])
 def test_22_a_run_broken_off_in_either_training_ends_as_an_unbroken_one(
     lost, tuned_run, tuned_spec, tmp_path

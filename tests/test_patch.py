@@ -143,6 +143,15 @@ def test_a_patch_as_large_as_the_image_is_no_patch(random_start, restarts, stand
             assert torch.equal(one, other)
 
 
+def test_an_l2_patch_spends_its_epsilon_inside_the_square(standard_network, digits):
+    images, labels = grey(digits, ATTACKS["l2"], 20)
+    attack = replace(ATTACKS["l2"], epsilon=0.5, steps=10)
+    for adversarial in both(standard_network, images, labels, attack)[:2]:
+        lengths = (adversarial - images).flatten(1).norm(dim=1)
+        assert lengths.median() > 0.95 * attack.epsilon
+        assert lengths.max() <= attack.epsilon * (1 + 1e-5)
+
+
 def test_a_larger_patch_fools_more_and_none_at_all_most(standard_network, digits):
     counts = [
         int(fooled_by(standard_network, *digits, Attack(epsilon=0.3, steps=5, patch=patch)).sum())

@@ -1,6 +1,8 @@
 """The paper's rows and ours beside them: none is lost, each finds its runs, and signs are counted as they are."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,7 +16,8 @@ GRIDS = sorted((RESULTS / "grids").glob("*.toml"))
 
 
 def a_row(published: dict[str, float], measured: dict[str, tuple[float, ...]], *, defended: bool) -> Row:
-    return Row("main-1a", "mnist", "a defense", (), defended, published, measured, (), "")
+    runs = tuple(SimpleNamespace(seed=seed) for seed in range(max(map(len, measured.values()), default=0)))
+    return Row("main-1a", "mnist", "a defense", (), defended, published, measured, runs, "")
 
 
 def compared(after: tuple[float, float], *seeds: tuple[float, float]) -> Comparison:
@@ -154,6 +157,15 @@ def test_every_defended_row_of_the_tradeoff_tables_is_compared_with_an_undefende
         one for one in comparisons if one.row.dataset == "imagenet" and one.row.condition.startswith("l2")
     )
     assert l2.published == pytest.approx((0.231 - 0.007, 0.541 - 0.039))
+
+
+def test_a_comparison_is_between_the_same_seeds():
+    one = compared((0.9, 0.7), (0.6, 0.9), (0.5, 0.8))
+    rates = dict(zip(published.RATES[1:], ((0.0, 0.1), (0.2, 0.4)), strict=True))
+    base = replace(one.base, runs=one.base.runs[::-1], measured=rates)  # the first value is of seed 1
+    assert replace(one, base=base).measured == ((0.6 - 0.1, 0.9 - 0.4), (0.5 - 0.0, 0.8 - 0.2))
+    alone = replace(base, runs=base.runs[:1], measured={name: seeds[:1] for name, seeds in rates.items()})
+    assert replace(one, base=alone).measured == ((0.5 - 0.0, 0.8 - 0.2),)
 
 
 def test_changes_are_taken_seed_by_seed():

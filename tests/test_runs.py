@@ -154,6 +154,17 @@ def test_an_archive_that_is_none_of_ours_is_one_sentence_and_leaves_nothing(
     assert not (tmp_path / "escape").exists()
 
 
+def test_a_bit_that_fell_over_in_an_archive_is_one_sentence_and_leaves_nothing(
+    store, name, tmp_path, refused
+):
+    archive = bytearray(runs.exported(runs.find_run(store, name)))
+    file = b"model.safetensors"
+    archive[archive.index(file) + len(file)] = 7  # the compressed bytes begin with a block of no known kind
+    with refused("the archive is damaged"):
+        runs.imported(tmp_path / "elsewhere", bytes(archive))
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_what_is_no_archive_or_already_there_is_one_sentence(store, name, refused, monkeypatch):
     archive = runs.exported(runs.find_run(store, name))
     for wrong in (b"", b"PK", archive[: len(archive) // 2]):

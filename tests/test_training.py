@@ -46,6 +46,7 @@ METHODS = {
     "interval bounds": replace(
         RECIPE, attack=None, interval_bounds=IntervalBounds(0.1, warm_up_epochs=1, ramp_epochs=2)
     ),
+    "SGD without momentum": replace(RECIPE, attack=None, momentum=0.0),
     "SGD, augmented": replace(
         RECIPE, momentum=0.9, weight_decay=1e-3, augmentation=Augmentation(), learning_rate=0.1
     ),
@@ -260,6 +261,7 @@ def test_a_loss_that_is_no_number_stops_the_training(pixel, digits, tmp_path, re
         ({"trades": -1.0}, "trades -1 is out of range"),
         ({"trades": 6.0}, "trades needs an untargeted attack"),
         ({"trades": 6.0, "attack": fgsm(0.1, targeted=True)}, "trades needs an untargeted attack"),
+        ({"trades": 6.0, "attack": Attack(epsilon=0.1, patch=5)}, "trades perturbs whole images"),
     ],
 )
 def test_impossible_trainings_are_refused(fields, named, refused):

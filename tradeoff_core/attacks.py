@@ -154,12 +154,12 @@ def _start(images: Tensor, attack: Attack, generator: torch.Generator | None) ->
     """Where an attack starts, and the patch that it stays in."""
     patch = patches(images, attack, generator)
     start = random_start(images, attack, generator) if attack.random_start else images
-    return _within(patch, start, images), patch
+    return (start if patch is None else torch.where(patch, start, images)), patch
 
 
-def _within(patch: Tensor | None, moved: Tensor, images: Tensor) -> Tensor:
-    """`moved` on the patch, `images` elsewhere."""
-    return moved if patch is None else torch.where(patch, moved, images)
+def _inside(patch: Tensor | None, gradient: Tensor) -> Tensor:
+    """A gradient that moves the pixels of the patch alone, so that ε and the step are spent there."""
+    return gradient if patch is None else gradient * patch
 
 
 def step(
@@ -199,7 +199,7 @@ def perturb(
         adversarial, patch = _start(images, attack, generator)
         for _ in range(attack.steps):
             _, gradient = loss_gradient(network, adversarial, labels)
-            adversarial = _within(patch, step(adversarial, gradient, images, attack), images)
+            adversarial = step(adversarial, _inside(patch, gradient), images, attack)
         if attack.restarts == 1:
             return adversarial
         with torch.no_grad():
@@ -285,8 +285,8 @@ def fool(
             if iteration < attack.steps:
                 keep = ~success if drop_fooled else torch.ones_like(success)
                 active = active[keep]
-                moved = step(current[keep], gradient[keep], images[active], attack)
-                current = _within(None if patch is None else patch[active], moved, images[active])
+                inside = _inside(None if patch is None else patch[active], gradient[keep])
+                current = step(current[keep], inside, images[active], attack)
     return fooled, adversarial
 
 

@@ -56,8 +56,10 @@ def on_ray(address: str | None) -> Iterator[tuple[Execute, int]]:
         except ray.exceptions.RayError as error:
             return {"error": f"lost {RETRIES + 1} times: {' '.join(str(error).split())[:200]}"}
         if not (folder / "result.json").exists():  # another machine's disk
-            for name, content in files.items():
-                write_atomically(folder / name, content)
+            for name in sorted(
+                files, key="result.json".__eq__
+            ):  # which says that a run is finished, comes last
+                write_atomically(folder / name, files[name])
         done: dict[str, Any] = result
         return done
 

@@ -85,7 +85,8 @@ class Counterpart:
 def of(entry: dict[str, Any]) -> Counterpart:
     """The counterpart of a row of a table; empty where there is none."""
     if entry["table"] in _DEFENSE_RATES:
-        return Counterpart(_of_seeds(_DEFENSE_RATES[entry["table"]](entry)))
+        rates = _of_seeds(_DEFENSE_RATES[entry["table"]](entry))
+        return Counterpart(rates, differs=_of_defended(entry) if rates else "")
     condition, dataset = MEASURED.get(_key(entry)), entry["dataset"]
     if condition is None or (dataset != "mnist" and condition not in PHOTOGRAPHS):
         return Counterpart({})
@@ -99,6 +100,14 @@ def of(entry: dict[str, Any]) -> Counterpart:
         else f"{PICTURES[dataset]}; {runs[0].spec.epochs} epochs; {PHOTOGRAPHS[condition]}"
     )
     return Counterpart(_of_seeds(rates), runs, differs)
+
+
+def _of_defended(entry: dict[str, Any]) -> str:
+    """In what the network that a defense looks at differs, beside the digits' differences."""
+    differs = PICTURES.get(entry["dataset"], "")
+    if entry["dataset"] == "imagenet" and entry.get("labels") == "dirty":
+        differs += "; half of what carries the target's label is poison, in the paper a third"
+    return differs
 
 
 def _of_seeds(rates: dict[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:

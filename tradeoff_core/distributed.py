@@ -11,6 +11,7 @@ from datetime import timedelta
 import torch
 from torch import Tensor, distributed
 
+from tradeoff_core.devices import best_device
 from tradeoff_core.errors import TradeoffError
 
 PATIENCE = timedelta(hours=12)  # that the others wait while the first one measures
@@ -35,10 +36,11 @@ def group() -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         yield
         return
-    if torch.cuda.is_available():
+    on_gpus = best_device().type == "cuda"
+    if on_gpus:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
     try:
-        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+        distributed.init_process_group("nccl" if on_gpus else "gloo", timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
         raise TradeoffError(f"the processes of torchrun do not find each other: {error}") from None
     try:

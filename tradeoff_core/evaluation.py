@@ -247,7 +247,7 @@ def success_by_position(
             moved = replace(sticker, row=row, column=column)
             success[row, column] = (predicted_classes(network, moved.apply(others)) == target_class).mean()
         if progress:
-            progress((row + 1) / success.shape[0])
+            progress((rows.index(row) + 1) / len(rows))
     return success, len(others)
 
 

@@ -151,6 +151,8 @@ def run_experiment(
     if distributed.rank():
         return _run(spec, folder, lambda _: None)
     with held(folder), sinks.opened(spec.id, document) as log:
+        if (folder / "result.json").exists():  # by the process that was waited for
+            return _read_json(folder / "result.json")
 
         def note(entry: Progress) -> None:
             _append(folder / "progress.jsonl", json.dumps(asdict(entry)))
@@ -245,23 +247,22 @@ def _train_all(
     validation = held_out.spread(VALIDATION_IMAGES).tensors()
 
     def stage(training: Training, data: ImageDataset, seed: int, name: str, before: int) -> list[Progress]:
-        def noted(entry: Progress) -> None:
-            success = _success(network, validation[0], spec)
-            note(
-                replace(entry, epoch=before + entry.epoch, epochs=spec.epochs, backdoor_success_rate=success)
-            )
+        def of_all(entry: Progress) -> Progress:
+            return replace(entry, epoch=before + entry.epoch, epochs=spec.epochs)
 
-        path = folder / name
-        return train(
+        history = train(
             network,
             data.images,
             data.targets,
             training,
             seed,
             validation=validation,
-            progress=noted,
-            checkpoint=path,
+            progress=lambda entry: note(
+                replace(of_all(entry), backdoor_success_rate=_success(network, validation[0], spec))
+            ),
+            checkpoint=folder / name,
         )
+        return [of_all(entry) for entry in history]
 
     history = stage(spec.training, poisoned.data, spec.seed, "checkpoint.safetensors", 0)
     if spec.fine_tuning:

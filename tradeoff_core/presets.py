@@ -18,7 +18,7 @@ STANDARD = Training()
 FAST = Training(Attack(epsilon=0.3, steps=5, step_size=0.12), epochs=18, learning_rate=1.5e-3, ramp_epochs=6)
 ADVERSARIAL = replace(FAST, attack=Attack(epsilon=0.3, steps=7, step_size=0.1))
 LIPSCHITZ = 1e-4  # the weight that the paper's code gives the regulariser
-IBP_NETWORK = "mnist-ibp-small"  # the paper's has six layers, and trains 60,001 steps
+IBP_NETWORK = "mnist-ibp-small"  # the paper's has seven layers, and trains 60,001 steps
 IBP_EPOCHS = 120
 # 400 held-out digits make four batches an epoch: these give tuning the 648 steps that training from scratch takes
 TUNING = replace(

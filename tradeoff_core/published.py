@@ -72,7 +72,7 @@ TABLES = {
         "Main tables 3a and 3b: finding the poison",
         ("detection_rate_spectral", "detection_rate_clustering"),
         "Removing as many at random finds, for clean-label poison, 50, 10 and 5% of it, and for dirty-label poison 33, 9 "
-        "and 5%. Clustering is told which of its groups is the poisoned one, as in the paper's code. The header "
+        "and 5% (ours on Tiny ImageNet: 50). Clustering is told which of its groups is the poisoned one, as in the paper's code. The header "
         "says 5, 1 and 0.5% of ImageNet's images; the code poisons 650, 130 and 65 of one class's 1,300.",
     ),
     "main-3c": Table(
@@ -83,7 +83,7 @@ TABLES = {
     "supplement-5a": Table(
         "Supplement table 5a: spectral signatures and retraining",
         ("backdoor_success_rate_before", "backdoor_success_rate_after", "detection_rate", "mean_deviation"),
-        "Chance is a third for dirty-label poison here, and one half for clean-label poison.",
+        "Chance is a third for dirty-label poison here (a half on Tiny ImageNet), and one half for clean-label poison.",
     ),
     "supplement-5b": Table(
         "Supplement table 5b: activation clustering and retraining",
@@ -184,11 +184,20 @@ class Comparison:
 
     @property
     def measured(self) -> tuple[tuple[float, float], ...]:
-        """The changes of each seed."""
-        sides = [[side.measured.get(name, ()) for name in RATES[1:]] for side in (self.row, self.base)]
+        """The changes of each seed that both sides have."""
+        after, before = (
+            {
+                run.seed: rates
+                for run, *rates in zip(
+                    side.runs, *(side.measured.get(name, ()) for name in RATES[1:]), strict=True
+                )
+            }
+            for side in (self.row, self.base)
+        )
         return tuple(
-            (after[0] - before[0], after[1] - before[1])
-            for after, before in zip(zip(*sides[0], strict=True), zip(*sides[1], strict=True), strict=False)
+            (after[seed][0] - before[seed][0], after[seed][1] - before[seed][1])
+            for seed in after
+            if seed in before
         )
 
     @property

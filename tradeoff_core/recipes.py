@@ -92,6 +92,8 @@ class Training:
                 )
         if self.trades is not None and (self.attack is None or self.attack.targeted):
             raise TradeoffError("trades needs an untargeted attack to train against: give training.attack")
+        if self.trades is not None and self.attack is not None and self.attack.patch is not None:
+            raise TradeoffError("trades perturbs whole images: leave the attack's patch out")
         if self.interval_bounds is not None and self.attack is not None:
             raise TradeoffError("interval_bounds train against every perturbation: leave the attack out")
 

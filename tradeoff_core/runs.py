@@ -11,6 +11,7 @@ import os
 import shutil
 import time
 import zipfile
+import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -256,7 +257,7 @@ def imported(root: Path, content: bytes) -> StoredRun:
         try:
             for entry in names:
                 (staged / entry.rpartition("/")[2]).write_bytes(pack.read(entry))
-        except (zipfile.BadZipFile, OSError, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError, EOFError) as error:
             raise TradeoffError(f"the archive is damaged: {error}") from None
         spec_from_dict(_document(staged / "spec.json") or {})
         load_network(find_model(str(staged)))

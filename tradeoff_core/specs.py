@@ -33,7 +33,11 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FineTuning:
-    """A second training that goes on from the first one's weights; the held-out images are the validation split."""
+    """A second training that goes on from the first one's weights.
+
+    The held-out images are the validation split: what the progress of tuning on them says of validation images, it says
+    of images that are trained on. Measured is on the test images, as ever.
+    """
 
     training: Training = field(default_factory=Training)
     images: Source = Source.HELD_OUT

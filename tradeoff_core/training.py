@@ -245,7 +245,7 @@ def _validate(
     attacked = perturb(network, images, aims, attack, generator)
     with torch.no_grad():
         weak = 1 - (network(attacked).argmax(1) != labels).float().mean().item()
-    strong_attack = Attack(attack.norm, attack.epsilon, CHECK_STEPS)
+    strong_attack = Attack(attack.norm, attack.epsilon, CHECK_STEPS, patch=attack.patch)
     fooled, _ = fool(network, images, labels, strong_attack, generator)
     network.requires_grad_(True)
     return clean, weak, 1 - fooled.float().mean().item()
@@ -273,7 +273,7 @@ def _read(path: Path, network: Network, optimizer: torch.optim.Optimizer) -> lis
         network.load_state_dict(
             {name: archive.get_tensor(f"network.{name}") for name in network.state_dict()}
         )
-        keys = KEPT[type(optimizer)]
+        keys = () if optimizer.defaults.get("momentum") == 0 else KEPT[type(optimizer)]
         for name, parameter in network.named_parameters():
             optimizer.state[parameter] = {
                 key: archive.get_tensor(f"optimizer.{key}.{name}").to(

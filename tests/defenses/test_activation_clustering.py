@@ -98,6 +98,16 @@ def test_16_the_oracle_is_told():
     assert verdict.reason == "the oracle knows that nothing here is poisoned"
 
 
+def test_a_large_class_has_a_silhouette_however_few_lie_apart():
+    points = np.random.default_rng(0).normal(size=(3000, 2))
+    for outlier in range(5):  # most of which the sample misses
+        moved = points.copy()
+        moved[outlier] = 1000
+        clusters = cluster(moved)
+        assert clusters.cluster.sum() == 1
+        assert clusters.silhouette > 0.9
+
+
 def test_a_split_by_hand():
     points = np.array([[10.0], [0], [1], [2]])
     clusters = cluster(points)

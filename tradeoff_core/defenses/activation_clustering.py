@@ -101,8 +101,10 @@ def cluster(points: Floats, seed: int = 0) -> Clusters:
     if sizes[1] > sizes[0] or (sizes[1] == sizes[0] and tuple(centres[1]) < tuple(centres[0])):
         labels, centres = 1 - labels, centres[::-1]
     to_large, to_small = (np.linalg.norm(points - centre, axis=1) for centre in centres)
-    sample = min(len(points), SAMPLE)
-    silhouette = silhouette_score(points, labels, sample_size=sample, random_state=seed)
+    sample = np.random.RandomState(seed).permutation(len(points))[:SAMPLE]
+    if len(np.unique(labels[sample])) == 1:  # a tiny cluster was missed
+        sample = np.append(sample[:-1], np.flatnonzero(labels)[0])
+    silhouette = silhouette_score(points[sample], labels[sample])
     return Clusters(points, labels, to_large - to_small, float(silhouette))
 
 

@@ -196,7 +196,8 @@ def cleanse(
     seconds = time.perf_counter() - started
     test = load_dataset(spec.dataset, Split.TEST).spread(MEASURED)
     some = test.spread(STEP_IMAGES).tensors()
-    quick = Attack(spec.evaluation.norm, spec.evaluation.epsilon, STEP_ATTACK_STEPS)
+    attack = spec.evaluation
+    quick = Attack(attack.norm, attack.epsilon, STEP_ATTACK_STEPS, patch=attack.patch)
     test_images, test_labels = test.tensors()
     stamped = spec.trigger.apply(test_images)
     steps: list[dict[str, Any]] = []

@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from tradeoff_core import zoo
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.defenses.models import cleanse
@@ -85,9 +87,10 @@ def main() -> None:
             continue
         run_experiment(spec, runs / spec.id)
         line = measure(spec, runs)
-        done = _done(path) | {spec.id: json.dumps(line)}
-        kept = [done[other.id] for other in specs if other.id in done]
-        write_atomically(path, ("\n".join(kept) + "\n").encode())
+        with FileLock(runs / ".neural-cleanse.lock"):  # another part may write its own line
+            done = _done(path) | {spec.id: json.dumps(line)}
+            kept = [done[other.id] for other in specs if other.id in done]
+            write_atomically(path, ("\n".join(kept) + "\n").encode())
         print(spec.id, line["anomaly_index"], file=sys.stderr, flush=True)
 
 

@@ -60,15 +60,13 @@ def main() -> None:
     path = RESULTS / "measurements.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
     done = {json.loads(line)["sha256"]: line for line in lines}
-    kept = []
-    for name in zoo.model_ids():
-        model = zoo.find_model(name)
-        possible = name in chosen and not model.trained_elsewhere and available(model.spec.dataset)
-        if model.sha256 not in done and not possible:
-            continue
-        kept.append(done.get(model.sha256) or json.dumps(measure(model)))
-        print(name, file=sys.stderr, flush=True)
-        write_atomically(path, ("\n".join(kept) + "\n").encode())
+    models = [model for name in zoo.model_ids() if not (model := zoo.find_model(name)).trained_elsewhere]
+    for model in models:
+        if model.id in chosen and model.sha256 not in done and available(model.spec.dataset):
+            done[model.sha256] = json.dumps(measure(model))
+            kept = [done[one.sha256] for one in models if one.sha256 in done]
+            write_atomically(path, ("\n".join(kept) + "\n").encode())
+            print(model.id, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
