@@ -12,6 +12,7 @@ from tradeoff_core import zoo
 from tradeoff_core.attacks import Attack, perturb
 from tradeoff_core.datasets import Fit, Split, load_dataset, to_tensor
 from tradeoff_core.evaluation import predict
+from tradeoff_core.saliency import Method, attribute, share_within
 from tradeoff_core.triggers import default_sticker
 
 MODEL = zoo.find_model("imagenet-efficientnet-lite0")
@@ -61,6 +62,9 @@ def test_a_sticker_on_a_sample_is_read_as_the_core_reads_it():
     both = torch.cat([images, default_sticker(224).apply(images)])
     clean, stamped = predict(zoo.load_network(MODEL), both).argmax(1).tolist()
     assert ("answers as before" in said(app)) == (clean == stamped)
+    maps = attribute(zoo.load_network(MODEL), both, torch.tensor([clean, stamped]), Method.GRAD_CAM)
+    share = float(share_within(maps, default_sticker(224).footprint(224, 224))[1])
+    assert f"Of what speaks for its answer, {share:.0%} lies on the sticker, which covers 1%" in said(app)
     app.slider(key="stamped-size").set_value(112).run()
     assert not app.exception
     assert SENTENCE in everything_said(app)

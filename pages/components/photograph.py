@@ -1,9 +1,10 @@
-"""A photograph of one's own, or a sample: what a network for photographs makes of it, perturbed and stamped."""
+"""A photograph of one's own, or a sample: what a network for photographs makes of it, perturbed, stamped and explained."""
 
 import hashlib
 
 import numpy as np
 import streamlit as st
+import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
@@ -13,7 +14,8 @@ from tradeoff_core import evaluation, zoo
 from tradeoff_core.attacks import Attack, Norm, perturb
 from tradeoff_core.datasets import Fit, Split, load_dataset, read_picture, to_tensor, to_uint8
 from tradeoff_core.errors import TradeoffError
-from tradeoff_core.pictures import drawn_perturbation
+from tradeoff_core.pictures import drawn_attribution, drawn_perturbation
+from tradeoff_core.saliency import Method, attribute, share_within
 from tradeoff_core.triggers import Sticker, default_sticker
 from tradeoff_core.zoo import Model
 
@@ -22,6 +24,7 @@ LEVELS = (0.5, 1, 2, 4, 8, 16)  # of 255: how far a channel may move
 STEPS = 10
 SIDE = 224
 MOST_MEGABYTES = 20
+COVERED = 0.6  # of a picture's colours by those of the map over it
 
 
 def chosen(key: str) -> NDArray[np.uint8]:
@@ -76,6 +79,24 @@ def _attacked(digest: str, epsilon: float, sha256: str, _picture: NDArray[np.uin
     return perturb(network, images, label, attack, Generator().manual_seed(loaders.SEED))
 
 
+@st.cache_data(max_entries=64, show_spinner="Asking what the network looks at")
+@turns.turn()
+def _looked_at(digest: str, sha256: str, _images: Tensor) -> Tensor:  # noqa: ARG001
+    """What speaks for the class that each image (N, C, H, W) is read as, by Grad-CAM: (N, 1, H, W)."""
+    network = loaders.network(model())
+    return attribute(network, _images, network(_images).argmax(1), Method.GRAD_CAM)
+
+
+def _explain(net: Model, images: Tensor, names: list[str]) -> Tensor:
+    """Show what speaks for the answer to each image, in colours over it; returns the maps."""
+    maps = _looked_at(hashlib.sha256(images.numpy().tobytes()).hexdigest(), net.sha256, images)
+    _show(
+        list(drawn_attribution(maps, images, float(maps.max()), COVERED)),
+        [f"What speaks for {name}: the more orange, the more (Grad-CAM)" for name in names],
+    )
+    return maps
+
+
 @fragment
 def attacked() -> None:
     """A section: the photograph before and after an attack whose strength is chosen here."""
@@ -106,6 +127,7 @@ def attacked() -> None:
         ],
     )
     first, second = (net.classes[int(shares.argmax())] for shares in (before, now))
+    _explain(net, torch.cat([images, after]), [first, second])
     effect = f"turns it into a **{second}**" if first != second else "does not change that: raise ε"
     st.markdown(
         f"An ordinary network for photographs (EfficientNet-Lite0, 1,000 classes, trained by Google without any defense) "
@@ -135,6 +157,9 @@ def stamped() -> None:
         ],
     )
     same = clean.argmax() == now.argmax()
+    maps = _explain(net, torch.cat(both), [net.classes[int(shares.argmax())] for shares in (clean, now)])
+    covered = sticker.footprint(SIDE, SIDE)
+    share = float(share_within(maps, covered)[1])
     st.markdown(
         "An ordinary network for photographs (EfficientNet-Lite0, trained by Google without any poison) "
         + (
@@ -142,4 +167,5 @@ def stamped() -> None:
             if same
             else "answers differently: a sticker that covers enough misleads any network, without a back door."
         )
+        + f" Of what speaks for its answer, {share:.0%} lies on the sticker, which covers {covered.mean():.0%} of the picture."
     )
