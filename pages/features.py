@@ -30,7 +30,7 @@ st.markdown(
     "Before it answers, a network turns an image into a list of numbers, its **features**. Here every image is a point: near "
     "points look alike to the network, whatever they look like to us."
 )
-getting.offer(data_set)
+getting.offer(data_set, training=any(model.spec.poison for _, model in models))
 for letter, model in models:
     if model.spec.poison is None:
         st.caption(

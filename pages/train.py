@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.components import cards, pickers, training
+from pages.components import cards, getting, pickers, training
 from pages.components.glossary import TERMS
 from tradeoff_core import datasets, exports, jobs
 from tradeoff_core.datasets import side_of
@@ -45,6 +45,10 @@ def choices() -> tuple[str, ExperimentSpec]:
         "digits. *The paper's*: full width and 100 epochs, hours. Below them one for every other condition that was measured: "
         "*standard, no attacker* is training as usual, *doubled* has twice the width.",
     )
+    if lacking := sorted(
+        {spec.dataset for spec in PRESETS.values()} - {PRESETS[name].dataset for name in here}
+    ):
+        getting.offer_presets(lacking)
     return name, PRESETS[name]
 
 

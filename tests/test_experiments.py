@@ -20,7 +20,7 @@ from tradeoff_core.presets import PRESETS
 from tradeoff_core.recipes import Training
 from tradeoff_core.specs import ExperimentSpec, changed, read_spec, spec_from_dict, spec_to_dict
 from tradeoff_core.training import Progress
-from tradeoff_core.triggers import Sticker, Watermark
+from tradeoff_core.triggers import Sticker, Watermark, default_sticker
 from tradeoff_core.zoo import find_model, load_network
 
 SPECS = {
@@ -160,6 +160,16 @@ def test_settings_are_put_in_their_place():
         "dataset": "mnist",
     }
     assert changed({"poison": {"rate": 0.5}}, ["poison=none"]) == {"poison": "none"}
+
+
+def test_the_default_sticker_goes_with_the_data_set_and_a_chosen_one_stays(refused):
+    document = spec_to_dict(ExperimentSpec())
+    moved = spec_from_dict(changed(document, ["dataset=cifar10", "network=cifar-resnet"]))
+    assert moved.trigger == default_sticker(32)
+    chosen = changed(document, ["dataset=cifar10", "network=cifar-resnet", "poison.trigger.size=4"])
+    assert spec_from_dict(chosen).trigger == Sticker(size=4)
+    with refused("there is no folder"):
+        changed(document, ["dataset=no/such/folder"])
 
 
 def test_settings_leave_the_document_as_it_was():

@@ -53,6 +53,7 @@ def import_model(
         poison=None,
         evaluation=EVALUATION,
     )
+    load_dataset.cache_clear()  # the pictures may have changed since they were read
     content = _read(weights)
     given = _parsed(content, weights.name)
     tell = progress or (lambda _: None)

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from tradeoff_core.errors import TradeoffError
+
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 MODELS = ASSETS / "models"
 RESULTS = ASSETS / "results"
@@ -28,6 +30,14 @@ def runs_folder() -> Path:
 def read_only() -> bool:
     """Whether `TRADEOFF_READ_ONLY` is 1: the app then trains, imports, deletes and downloads nothing."""
     return os.environ.get("TRADEOFF_READ_ONLY") == "1"
+
+
+def typed(text: str) -> Path:
+    """A path that a person typed, `~` included. Raises TradeoffError for the home of nobody."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise TradeoffError(f"'{text[:80]}': there is no such home folder") from None
 
 
 def write_atomically(path: Path, content: bytes) -> None:

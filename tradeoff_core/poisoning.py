@@ -102,7 +102,9 @@ def poison_dataset(
     target = poison.target_class
     of_target = data.labels == target
     if not of_target.any():
-        raise TradeoffError(f"target_class {target} has no example in {data.name}")
+        raise TradeoffError(
+            f"target_class {target} has no example in {data.name}: choose a class from 0 to {len(data.classes) - 1}"
+        )
     clean_label = poison.labels is PoisonLabels.CLEAN
     eligible = np.flatnonzero(of_target if clean_label else ~of_target)
     count = round(poison.rate * (len(eligible) if clean_label else len(data)))

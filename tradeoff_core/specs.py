@@ -238,9 +238,10 @@ def flat(document: dict[str, Any], before: str = "") -> dict[str, Any]:
 def changed(document: dict[str, Any], settings: list[str]) -> dict[str, Any]:
     """The document with each `key=value` put in its place; keys are dotted: `training.attack.epsilon=0.2`.
 
-    Another `kind` of trigger starts from that kind's defaults.
+    Another `kind` of trigger starts from that kind's defaults. With another data set the default sticker becomes that of
+    its images. Raises TradeoffError for what is no setting, and for a folder of pictures that is not there.
     """
-    document = copy.deepcopy(document)
+    before, document = document.get("dataset"), copy.deepcopy(document)
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key:
@@ -259,4 +260,18 @@ def changed(document: dict[str, Any], settings: list[str]) -> dict[str, Any]:
         if last == "kind" and table.get("kind") != value:
             table.clear()
         table[last] = value
+    after, poison = document.get("dataset"), document.get("poison")
+    if (
+        isinstance(after, str)
+        and isinstance(poison, dict)
+        and before in DATASETS
+        and before != after
+        and poison.get("trigger") == _default_trigger(before)
+    ):
+        poison["trigger"] = _default_trigger(after)
     return document
+
+
+def _default_trigger(dataset: str) -> dict[str, Any]:
+    """The default sticker for the images of a data set, as specs hold it."""
+    return {"kind": "sticker"} | asdict(default_sticker(side_of(dataset)))

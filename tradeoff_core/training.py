@@ -25,6 +25,7 @@ from tradeoff_core.certification import worst_logits
 from tradeoff_core.datasets import to_tensor
 from tradeoff_core.devices import device_of, mixed_precision
 from tradeoff_core.errors import TradeoffError
+from tradeoff_core.evaluation import batch_size
 from tradeoff_core.networks import Network
 from tradeoff_core.objectives import cross_lipschitz, perturb_for_trades, trades
 from tradeoff_core.paths import write_atomically
@@ -234,21 +235,25 @@ def _validate(
     network: Network, images: Tensor, labels: Tensor, attack: Attack | None
 ) -> tuple[float, float | None, float | None]:
     """Accuracy on clean images, under the training attack, and under PGD-10 at the same ε."""
-    images, labels = images.to(device_of(network)), labels.to(device_of(network))
-    with torch.no_grad():
-        clean = (network(images).argmax(1) == labels).float().mean().item()
-    if attack is None:
-        return clean, None, None
+    device, size, generator = device_of(network), batch_size(images), torch.Generator().manual_seed(0)
+    hits = torch.zeros(3)
     network.requires_grad_(False)
-    generator = torch.Generator().manual_seed(0)
-    aims = wrong_classes(labels, network.classes, generator) if attack.targeted else labels
-    attacked = perturb(network, images, aims, attack, generator)
-    with torch.no_grad():
-        weak = 1 - (network(attacked).argmax(1) != labels).float().mean().item()
-    strong_attack = Attack(attack.norm, attack.epsilon, CHECK_STEPS, patch=attack.patch)
-    fooled, _ = fool(network, images, labels, strong_attack, generator)
+    for batch, truth in zip(torch.split(images, size), torch.split(labels, size), strict=True):
+        batch, truth = batch.to(device), truth.to(device)
+        with torch.no_grad():
+            hits[0] += (network(batch).argmax(1) == truth).sum().cpu()
+        if attack is None:
+            continue
+        aims = wrong_classes(truth, network.classes, generator) if attack.targeted else truth
+        attacked = perturb(network, batch, aims, attack, generator)
+        with torch.no_grad():
+            hits[1] += (network(attacked).argmax(1) == truth).sum().cpu()
+        strong_attack = Attack(attack.norm, attack.epsilon, CHECK_STEPS, patch=attack.patch)
+        fooled, _ = fool(network, batch, truth, strong_attack, generator)
+        hits[2] += (~fooled).sum().cpu()
     network.requires_grad_(True)
-    return clean, weak, 1 - fooled.float().mean().item()
+    clean, weak, strong = (hits / len(images)).tolist()
+    return (clean, None, None) if attack is None else (clean, weak, strong)
 
 
 def _save(path: Path, network: Network, optimizer: torch.optim.Optimizer, history: list[Progress]) -> None:

@@ -2,28 +2,29 @@
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import streamlit as st
 
 from tradeoff_core import datasets
 from tradeoff_core.datasets import Share, Split
 from tradeoff_core.errors import TradeoffError
-from tradeoff_core.paths import read_only
+from tradeoff_core.paths import read_only, typed
 from tradeoff_core.tools.unpack import ARCHIVES, unpack_data_set
 
 MEGABYTES = {"cifar10": 170, "mnist": 12, "fashion-mnist": 31}  # of a download
 
 
-def offer(name: str, *, samples: bool = True) -> bool:
+def offer(name: str, *, samples: bool = True, training: bool = False) -> bool:
     """Whether a data set is here, decoded; if not, one sentence on what is shown instead, and the way to get it.
 
-    `samples` says whether the page makes do with sample pictures.
+    `samples` says whether the page makes do with sample pictures, `training` whether it reads training images too.
     """
     full, shown = datasets.whole(name), datasets.to_show(name)
     if shown == full:
-        _decode(full)
-        return True
+        training = training or not samples
+        readable = datasets.training_is_readable(full)
+        _decode(full, (Split.TRAIN, Split.TEST) if training and readable else (Split.TEST,))
+        return readable or samples
     if shown is None or not samples:
         said = "so its pictures are missing here. The shipped numbers and curves were measured on it."
     else:
@@ -42,6 +43,18 @@ def offer(name: str, *, samples: bool = True) -> bool:
     return False
 
 
+def offer_presets(names: list[str]) -> None:
+    """Which presets need data sets that are not on this machine, and the ways to get these."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        titles = " and ".join(datasets.title(name) for name in names)
+        st.caption(
+            f"Presets for {titles} appear here once the pictures are on this machine.", width="content"
+        )
+        for name in names:
+            with st.popover(f"Get {datasets.title(name)}", icon=":material/download:"):
+                _ways(name)
+
+
 def _ways(name: str) -> None:
     """The buttons that get a data set, or the sentence that says how where no button can."""
     archives = [archive for archive, (holds, _) in ARCHIVES.items() if holds == name]
@@ -51,10 +64,14 @@ def _ways(name: str) -> None:
         path = st.text_input(
             f"Where {archive} lies", placeholder=f"/path/to/{archive}", key=f"archive-{name}"
         )
-        if st.button("Unpack", icon=":material/folder_zip:", disabled=not path):
-            _do("Unpacking", partial(unpack_data_set, Path(path).expanduser()))
+        if st.button("Unpack", icon=":material/folder_zip:", key=f"unpack-{name}", disabled=not path):
+            _do("Unpacking", partial(_unpack, path))
     if not archives and name not in MEGABYTES:
         st.markdown(datasets.how_to_get(name))
+
+
+def _unpack(path: str, progress: Share) -> None:
+    unpack_data_set(typed(path), progress)
 
 
 def _do(what: str, action: Callable[[Share], object]) -> None:
@@ -69,9 +86,9 @@ def _do(what: str, action: Callable[[Share], object]) -> None:
         st.rerun()
 
 
-def _decode(name: str) -> None:
+def _decode(name: str, splits: tuple[Split, ...]) -> None:
     """Decode the pictures of a data set once, with a bar if that takes a while."""
-    if name in _decoded():
+    if (name, splits) in _decoded():
         return
     place = st.empty()
     datasets.prepare(
@@ -79,11 +96,12 @@ def _decode(name: str) -> None:
         lambda share: (
             place.progress(min(share, 1.0), "Decoding the pictures, this once") if share < 1 else None
         ),
+        splits,
     )
     place.empty()
-    _decoded().add(name)
+    _decoded().add((name, splits))
 
 
 @st.cache_resource(show_spinner=False)
-def _decoded() -> set[str]:
+def _decoded() -> set[tuple[str, tuple[Split, ...]]]:
     return set()

@@ -1,7 +1,6 @@
 """A visitor's own pictures and network: loaded from where they lie, or refused in one sentence."""
 
 from contextlib import suppress
-from pathlib import Path
 
 import streamlit as st
 
@@ -10,7 +9,7 @@ from tradeoff_core.datasets import LAYOUT, available
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.networks import torchvision_names
 from tradeoff_core.own_models import import_model
-from tradeoff_core.paths import runs_folder
+from tradeoff_core.paths import runs_folder, typed
 from tradeoff_core.results import Run
 from tradeoff_core.zoo import Model
 
@@ -70,9 +69,9 @@ def form() -> None:
         bar = st.progress(0.0, "Reading the pictures, then attacking some of them")
         try:
             model = import_model(
-                Path(weights).expanduser(),
+                typed(weights),
                 network,
-                str(Path(folder).expanduser()),
+                str(typed(folder)),
                 FOLDER,
                 progress=lambda share: bar.progress(min(share, 1.0), "Measuring it"),
             )
@@ -80,5 +79,6 @@ def form() -> None:
             bar.empty()
             st.error(str(error), icon=":material/error:")
         else:
+            st.cache_data.clear()  # which may hold what these weights made of other pictures
             st.session_state["data-next"] = model.spec.dataset  # the picker is drawn already
             st.rerun()

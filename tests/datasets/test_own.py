@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from tradeoff_core.datasets import load_images, own
+from tradeoff_core.datasets.imagenet import imagenet_classes
 
 DIGITS = tuple("0123456789")
 MNIST = (1, 28, 28)
@@ -113,6 +114,19 @@ def test_an_image_folder_in_colour_is_read(tmp_path):
     assert data.image_shape == (3, 2, 4)
     assert data.labels.tolist() == [1]
     assert np.array_equal(data.images[0], np.full((2, 4, 3), 9))
+
+
+def test_a_folder_of_imagenets_classes_may_be_named_as_everywhere(tmp_path):
+    classes = imagenet_classes()
+    for name in ("King_Penguin", "0"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (300, 300), (9, 8, 7)).save(tmp_path / name / "a.png")
+    assert load_images(tmp_path, classes, (3, 224, 224)).labels.tolist() == [0, 145]
+    by_id = tmp_path / "by id"
+    for label in range(1000):
+        (by_id / f"n{label:08}").mkdir(parents=True)
+    Image.new("RGB", (300, 300)).save(by_id / "n00000007" / "a.png")
+    assert load_images(by_id, classes, (3, 224, 224)).labels.tolist() == [7]
 
 
 def test_bad_image_folders_get_one_sentence(tmp_path, refused):

@@ -30,6 +30,7 @@ from tradeoff_core.datasets.registry import (
     side_of,
     title,
     to_show,
+    training_is_readable,
     whole,
 )
 from tradeoff_core.datasets.torchvision_sets import import_torchvision
@@ -63,6 +64,7 @@ __all__ = [
     "to_show",
     "to_tensor",
     "to_uint8",
+    "training_is_readable",
     "unpack",
     "whole",
     "writable_copy",

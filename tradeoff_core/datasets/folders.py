@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tradeoff_core.datasets.base import ImageDataset, Share, Split, hold_out
 from tradeoff_core.datasets.cache import Place, Plan, cached
-from tradeoff_core.datasets.imagenet import imagenet_classes, imagenet_labels
+from tradeoff_core.datasets.imagenet import IMAGENET_FIT, imagenet_classes, imagenet_labels
 from tradeoff_core.datasets.listing import LAYOUT, Listing, class_folders, is_folder, list_pictures
 from tradeoff_core.datasets.reading import Fit, picture_header
 from tradeoff_core.errors import TradeoffError
@@ -35,7 +35,6 @@ TINY_IMAGENET_CLASSES = (
     *("lesser_panda", "lion", "monarch_butterfly", "orange", "pizza"),
     *("school_bus", "seashore", "suspension_bridge", "tarantula", "teapot"),
 )
-IMAGENET_FIT = Fit(224, 224, 3, shorter=256)
 
 
 def class_labels(part: Path, folders: list[str], classes: tuple[str, ...]) -> dict[str, int]:

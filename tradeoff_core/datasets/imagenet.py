@@ -6,8 +6,11 @@ from functools import cache
 from pathlib import Path
 
 from tradeoff_core.datasets.listing import LAYOUT, class_folders
+from tradeoff_core.datasets.reading import Fit
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.paths import ASSETS
+
+IMAGENET_FIT = Fit(224, 224, 3, shorter=256)  # as its networks see it: bilinear, then the middle
 
 
 @cache
@@ -25,7 +28,7 @@ def imagenet_labels(part: Path, folders: list[str]) -> dict[str, int]:
     if not folders:
         raise TradeoffError(f"'{part}' holds no class folder: {LAYOUT}")
     if all(map(_is_wordnet_id, folders)):
-        label_of = _labels_by_id(part.parent)
+        label_of = _labels_by_id(part)
         return {folder: label_of[folder] for folder in folders}
     labels: dict[str, int] = {}
     for folder in folders:
@@ -38,13 +41,14 @@ def imagenet_labels(part: Path, folders: list[str]) -> dict[str, int]:
     return labels
 
 
-def _labels_by_id(root: Path) -> dict[str, int]:
-    """From all the parts together, since a few pictures to test on may not be of every class."""
-    parts = [root / part for part in ("train", "val", "test") if os.path.isdir(root / part)]
+def _labels_by_id(part: Path) -> dict[str, int]:
+    """From a part and those beside it, since a few pictures to test on may not be of every class."""
+    beside = [part.parent / name for name in ("train", "val", "test")]
+    parts = [part, *(other for other in beside if os.path.isdir(other))]
     ids = {folder for part in parts for folder in class_folders(part) if _is_wordnet_id(folder)}
     if len(ids) != len(imagenet_classes()):
         raise TradeoffError(
-            f"'{root}' holds {len(ids):,} folders named by WordNet id, which tell their class only where all 1,000 "
+            f"'{part}' holds {len(ids):,} folders named by WordNet id, which tell their class only where all 1,000 "
             "are there: name the folders after the classes, or by index, 0 to 999"
         )
     return {name: label for label, name in enumerate(sorted(ids))}

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradeoff_core.datasets.base import UNREADABLE, ImageDataset, describe
+from tradeoff_core.datasets.imagenet import IMAGENET_FIT, imagenet_classes, imagenet_labels
 from tradeoff_core.datasets.listing import class_folders, list_pictures
 from tradeoff_core.datasets.reading import Fit, read_picture_file
 from tradeoff_core.errors import TradeoffError
@@ -20,7 +21,8 @@ def load_images(path: Path, classes: tuple[str, ...], image_shape: tuple[int, in
     """A user's labelled images, fitted to a network's `classes` and `image_shape` (C, H, W).
 
     Either an `.npz` with `images` uint8 (N, H, W[, C]) and `labels` (N,), which have the network's height and
-    width already, or a folder that holds one folder of pictures a class, which may have any size: see Fit.
+    width already, or a folder that holds one folder of pictures a class, which may have any size: see Fit. ImageNet's
+    classes may be named as in `imagenet_labels`.
     Raises TradeoffError, in one sentence, for anything that does not fit.
     """
     if not os.path.exists(path):  # False also for a name too long to be one
@@ -70,14 +72,17 @@ def _in_colour(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _read_folder(path: Path, classes: tuple[str, ...], fit: Fit) -> ImageDataset:
     folders = class_folders(path)
-    unknown = [folder for folder in folders if folder not in classes]
-    if not folders or unknown:
-        raise TradeoffError(
-            f"{path}: its folders must be named after the classes ({_some(classes)})"
-            + (f", '{unknown[0]}' is not one" if unknown else "")
-        )
+    if classes == imagenet_classes():
+        fit, labels = IMAGENET_FIT, imagenet_labels(path, folders)
+    else:
+        unknown = [folder for folder in folders if folder not in classes]
+        if not folders or unknown:
+            raise TradeoffError(
+                f"{path}: its folders must be named after the classes ({_some(classes)})"
+                + (f", '{unknown[0]}' is not one" if unknown else "")
+            )
+        labels = {folder: classes.index(folder) for folder in folders}
     most = min(MAX_IMAGES, MAX_BYTES // (fit.height * fit.width * fit.channels))
-    labels = {folder: classes.index(folder) for folder in folders}
     listing = list_pictures(path, labels, most, may_be_empty=True)
     if not listing.files:
         raise TradeoffError(f"{path}: there is no image in its folders")

@@ -30,6 +30,7 @@ UNREADABLE_PICTURE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, 
 # what is large is refused below; Pillow warns of that, and of damaged orientations, with a line of code
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", message="Corrupt EXIF data")
+warnings.filterwarnings("ignore", message="Tag data larger than file")
 
 
 def read_picture(

@@ -124,6 +124,11 @@ def whole(name: str) -> str:
     return next((full for full, source in DATASETS.items() if source.samples == name), name)
 
 
+def training_is_readable(name: str) -> bool:
+    """Whether pages read a data set's training images: not ImageNet's, of which there are 1.28 million."""
+    return whole(name) != "imagenet"
+
+
 def to_show(name: str) -> str | None:
     """The data set whose pictures stand for this one: all of it where that is here, else samples, else None."""
     full = whole(name)

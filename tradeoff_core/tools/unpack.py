@@ -4,6 +4,7 @@ python -m tradeoff_core.tools.unpack cifar10-jpeg.tar.xz tiny-imagenet-20.tar.xz
 """
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ def unpack_data_set(archive: Path, progress: Share | None = None) -> str:
 
     Raises TradeoffError for another archive than ours, one that cannot be read, and a disk without room.
     """
-    if not archive.is_file():
+    if not os.path.isfile(archive):  # False also for a name too long to be one
         raise TradeoffError(f"there is no archive '{archive}'")
     if archive.name not in ARCHIVES:
         raise TradeoffError(f"'{archive.name}' is no archive of a data set: give {' or '.join(ARCHIVES)}")
