@@ -50,8 +50,9 @@ def offer_presets(names: list[str]) -> None:
         st.caption(
             f"Presets for {titles} appear here once the pictures are on this machine.", width="content"
         )
-        for name in names:
-            with st.popover(f"Get {datasets.title(name)}", icon=":material/download:"):
+        with st.popover("Get them", icon=":material/download:"):
+            for name in names:
+                st.markdown(f"**{datasets.title(name)}**")
                 _ways(name)
 
 
