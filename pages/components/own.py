@@ -60,7 +60,8 @@ def form() -> None:
             help="A state dict as `safetensors.torch.save_file(model.state_dict(), ...)` writes it. One output for each folder of "
             "pictures, in the order of their names.",
         )
-        names = torchvision_names()
+        # SqueezeNet ends in a convolution, where features and classes cannot be told apart
+        names = [name for name in torchvision_names() if not name.startswith("squeezenet")]
         network = st.selectbox(
             "Network, as torchvision calls it", names, names.index("resnet18"), key="own-network"
         )

@@ -22,6 +22,7 @@ from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.defenses.activation_clustering import Rule
 from tradeoff_core.defenses.detection import Detection
 from tradeoff_core.defenses.models import Finding, Inspection, Method, inspect, without
+from tradeoff_core.defenses.spectral_signatures import highest
 from tradeoff_core.evaluation import predicted_classes
 from tradeoff_core.experiments import poisoned_training_set, run_experiment
 from tradeoff_core.paths import RESULTS, write_atomically
@@ -77,8 +78,7 @@ def inspected(spec: ExperimentSpec, runs: Path) -> Iterator[tuple[Inspection, Fi
 def at_random(detection: Detection, seed: int) -> Detection:
     """As many of the same examples removed, but drawn at random: what chance does."""
     scores = np.random.default_rng(seed).random(len(detection.index))
-    removed = np.zeros_like(detection.removed)
-    removed[np.argsort(-scores)[: detection.removed.sum()]] = True
+    removed = highest(scores, int(detection.removed.sum()))
     return Detection(detection.index, scores, removed, detection.poisoned)
 
 
