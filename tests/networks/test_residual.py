@@ -20,6 +20,7 @@ def test_standardising_worked_out_by_hand():
     # ten times that: variance 5, above 1 / 4
     expected = np.array([-3, -1, 1, 3]) / 5**0.5
     assert Standardise()(10 * image).flatten().tolist() == pytest.approx(expected)
+    assert Standardise()(image[:0]).shape == (0, *image.shape[1:])
 
 
 def test_standardising_takes_every_image_by_itself_over_all_channels():

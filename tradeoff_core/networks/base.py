@@ -78,6 +78,8 @@ class Standardise(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> (x - mean) / max(std, 1 / sqrt(C H W)), of the same shape."""
+        if len(images) == 0:  # as the poisoned ones of a training set without poison
+            return images
         variance, mean = torch.var_mean(images, dim=(1, 2, 3), correction=0, keepdim=True)
         # clamped before the root, not after: the gradient of a flat image is then 0 and not NaN
         return (images - mean) * variance.clamp(min=1 / images[0].numel()).rsqrt()
