@@ -277,7 +277,7 @@ def before_and_after(rows: Sequence[tuple[str, Sequence[dict[str, Any]]]]) -> go
             )
     for at in range(1, len(rows)):
         figure.add_hline(y=-at + 0.5, line={"color": NEUTRAL, "width": 0.5})
-    figure.update_xaxes(title="% of test digits", **PERCENT)
+    figure.update_xaxes(title="% of test images", **PERCENT)
     _name_rows(figure, [name for name, _ in rows])
     return laid_out(figure, 110 + 68 * len(rows))
 
@@ -370,7 +370,7 @@ def unlearning(steps: Sequence[dict[str, Any]]) -> go.Figure:
             hovertemplate=f"epoch %{{x}}: {name} %{{y:.1f}}%<extra></extra>",
         )
     figure.update_xaxes(title="epochs of unlearning (0 = before)", zeroline=False, dtick=1)
-    figure.update_yaxes(title="% of test digits", **PERCENT)
+    figure.update_yaxes(title="% of test images", **PERCENT)
     return laid_out(figure, 360)
 
 
