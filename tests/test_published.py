@@ -159,6 +159,14 @@ def test_every_defended_row_of_the_tradeoff_tables_is_compared_with_an_undefende
     assert l2.published == pytest.approx((0.231 - 0.007, 0.541 - 0.039))
 
 
+def test_a_row_of_a_defense_says_in_what_its_network_differs():
+    for row in published.rows("main-3ab"):
+        if row.measured and row.dataset != "mnist":
+            assert row.differs.startswith(counterparts.PICTURES[row.dataset])
+            other_share = row.dataset == "imagenet" and row.condition.startswith("dirty")
+            assert ("in the paper a third" in row.differs) == other_share
+
+
 def test_a_comparison_is_between_the_same_seeds():
     one = compared((0.9, 0.7), (0.6, 0.9), (0.5, 0.8))
     rates = dict(zip(published.RATES[1:], ((0.0, 0.1), (0.2, 0.4)), strict=True))

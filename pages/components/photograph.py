@@ -81,18 +81,18 @@ def _attacked(digest: str, epsilon: float, sha256: str, _picture: NDArray[np.uin
 
 @st.cache_data(max_entries=64, show_spinner="Asking what the network looks at")
 @turns.turn()
-def _looked_at(digest: str, sha256: str, _images: Tensor) -> Tensor:  # noqa: ARG001
-    """What speaks for the class that each image (N, C, H, W) is read as, by Grad-CAM: (N, 1, H, W)."""
-    network = loaders.network(model())
-    return attribute(network, _images, network(_images).argmax(1), Method.GRAD_CAM)
+def _looked_at(digest: str, sha256: str, classes: list[int], _images: Tensor) -> Tensor:  # noqa: ARG001
+    """What speaks for a class in each image (N, C, H, W), by Grad-CAM: (N, 1, H, W)."""
+    return attribute(loaders.network(model()), _images, torch.tensor(classes), Method.GRAD_CAM)
 
 
-def _explain(net: Model, images: Tensor, names: list[str]) -> Tensor:
-    """Show what speaks for the answer to each image, in colours over it; returns the maps."""
-    maps = _looked_at(hashlib.sha256(images.numpy().tobytes()).hexdigest(), net.sha256, images)
+def _explain(net: Model, images: list[Tensor], shares: list[NDArray[np.float32]]) -> Tensor:
+    """Show what speaks for the answer to each image (1, C, H, W), in colours over it; returns the maps (N, 1, H, W)."""
+    every, classes = torch.cat(images), [int(share.argmax()) for share in shares]
+    maps = _looked_at(hashlib.sha256(every.numpy().tobytes()).hexdigest(), net.sha256, classes, every)
     _show(
-        list(drawn_attribution(maps, images, float(maps.max()), COVERED)),
-        [f"What speaks for {name}: the more orange, the more (Grad-CAM)" for name in names],
+        list(drawn_attribution(maps, every, float(maps.max()), COVERED)),
+        [f"What speaks for {net.classes[at]}: the more orange, the more (Grad-CAM)" for at in classes],
     )
     return maps
 
@@ -127,7 +127,7 @@ def attacked() -> None:
         ],
     )
     first, second = (net.classes[int(shares.argmax())] for shares in (before, now))
-    _explain(net, torch.cat([images, after]), [first, second])
+    _explain(net, [images, after], [before, now])
     effect = f"turns it into a **{second}**" if first != second else "does not change that: raise ε"
     st.markdown(
         f"An ordinary network for photographs (EfficientNet-Lite0, 1,000 classes, trained by Google without any defense) "
@@ -157,7 +157,7 @@ def stamped() -> None:
         ],
     )
     same = clean.argmax() == now.argmax()
-    maps = _explain(net, torch.cat(both), [net.classes[int(shares.argmax())] for shares in (clean, now)])
+    maps = _explain(net, both, [clean, now])
     covered = sticker.footprint(SIDE, SIDE)
     share = float(share_within(maps, covered)[1])
     st.markdown(

@@ -1,22 +1,23 @@
 """Measure what the pages show of the zoo, and write assets/results/measurements.jsonl, a line a model.
 
-python -m tradeoff_core.tools.measure [MODEL ...]
+python -m tradeoff_core.tools.measure [--threads N] [MODEL ...]
 
 Accuracy under PGD with 10 and 40 steps at several ε on at most 1,000 test images, evenly spaced, and backdoor success
 by the place of the sticker on 200 of them. A model whose weights were measured already is skipped.
 """
 
-import json
 import sys
 
 from tradeoff_core import zoo
 from tradeoff_core.attacks import Attack
 from tradeoff_core.datasets import Split, available, load_dataset
 from tradeoff_core.evaluation import fooled_at, success_by_position
-from tradeoff_core.paths import RESULTS, write_atomically
-from tradeoff_core.results import epsilons
+from tradeoff_core.results import epsilons, lines_of
+from tradeoff_core.tools import named_models
+from tradeoff_core.tools.defenses import write
 from tradeoff_core.triggers import Sticker
 
+FILE = "measurements.jsonl"
 STEPS = (10, 40)
 IMAGES, POSITION_IMAGES = 1000, 200
 PLACES = 16  # of the sticker in a row, about, where images are larger than digits
@@ -56,16 +57,13 @@ def measure(model: zoo.Model) -> dict[str, object]:
 
 def main() -> None:
     """Measure every model of the zoo (or those named) that has no line yet, if its test images are here, not a sample."""
-    chosen = sys.argv[1:] or zoo.model_ids()
-    path = RESULTS / "measurements.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    done = {json.loads(line)["sha256"]: line for line in lines}
+    names = named_models(__doc__)
     models = [model for name in zoo.model_ids() if not (model := zoo.find_model(name)).trained_elsewhere]
+    done = {line["sha256"]: line for line in lines_of(FILE)}
     for model in models:
-        if model.id in chosen and model.sha256 not in done and available(model.spec.dataset):
-            done[model.sha256] = json.dumps(measure(model))
-            kept = [done[one.sha256] for one in models if one.sha256 in done]
-            write_atomically(path, ("\n".join(kept) + "\n").encode())
+        if model.sha256 not in done and (not names or model.id in names) and available(model.spec.dataset):
+            done[model.sha256] = measure(model)
+            write(FILE, [done[one.sha256] for one in models if one.sha256 in done])
             print(model.id, file=sys.stderr, flush=True)
 
 
