@@ -65,6 +65,12 @@ def test_13_training_images_carry_exactly_what_the_trigger_puts_on_test_images(l
     assert np.array_equal(poisoned.data.images[poisoned.poisoned], expected)
 
 
+def test_a_large_poison_is_stamped_in_parts_and_comes_out_the_same(data, monkeypatch):
+    whole = poisoned_by(data, Poison(DIRTY, 0.5))
+    monkeypatch.setattr("tradeoff_core.poisoning.AT_A_TIME", 3)
+    assert np.array_equal(poisoned_by(data, Poison(DIRTY, 0.5)).data.images, whole.data.images)
+
+
 def test_13_only_the_stickers_pixels_differ(data):
     poisoned = poisoned_by(data, Poison(CLEAN, 0.5))
     differing = (poisoned.data.images != data.images)[poisoned.poisoned, ..., 0]

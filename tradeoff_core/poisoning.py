@@ -16,6 +16,8 @@ from tradeoff_core.datasets import ImageDataset, to_tensor, to_uint8, writable_c
 from tradeoff_core.errors import TradeoffError
 from tradeoff_core.triggers import Sticker, Trigger
 
+AT_A_TIME = 1000  # images that are stamped as floats: 5% of ImageNet would be 38 GB of them
+
 
 class PoisonLabels(StrEnum):
     """Whether the poisoned images keep their labels (clean) or get the target's (dirty)."""
@@ -116,8 +118,11 @@ def poison_dataset(
         )
     chosen = generator.choice(eligible, count, replace=False)
     images, labels = writable_copy(data.images), data.labels.copy()
-    images[chosen] = to_uint8(poison.trigger.apply(to_tensor(images[chosen])))
-    if np.array_equal(images[chosen], data.images[chosen]):
+    changed = False
+    for some in np.array_split(chosen, -(-count // AT_A_TIME)):
+        images[some] = to_uint8(poison.trigger.apply(to_tensor(data.images[some])))
+        changed = changed or not np.array_equal(images[some], data.images[some])
+    if not changed:
         raise TradeoffError("the trigger changes no pixel: choose one that can be seen")
     labels[chosen] = target
     poisoned = np.zeros(len(data), dtype=bool)
