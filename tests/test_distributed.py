@@ -1,6 +1,7 @@
 """One network trained by two processes, as torchrun starts them."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,12 +19,31 @@ METHODS = {
 }
 
 
+FIRST = """
+from tradeoff_core import distributed
+from tradeoff_core.errors import TradeoffError
+
+def fail():
+    raise TradeoffError("the disk is full")
+
+with distributed.group():
+    distributed.first_does(lambda: print("decoded", flush=True), on_each_machine=True)
+    try:
+        distributed.first_does(fail)
+    except TradeoffError as error:
+        print(f"process {distributed.rank()}: {error}", flush=True)
+"""
+
+
+def launched(processes: int) -> list[str]:
+    """The start of a command that torchrun gives to several processes."""
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    return [sys.executable, "-m", *launcher]
+
+
 def trained(folder: Path, settings: list[str], processes: int) -> dict:
-    command = [sys.executable, "-m", "tradeoff_core"]
-    if processes > 1:
-        launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-        command = [sys.executable, "-m", *launcher, "-m", "tradeoff_core"]
-    command += ["train", "--json", "--out", str(folder), "--set", *SETTINGS, *settings]
+    command = launched(processes) if processes > 1 else [sys.executable]
+    command += ["-m", "tradeoff_core", "train", "--json", "--out", str(folder), "--set", *SETTINGS, *settings]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -41,3 +61,14 @@ def test_two_processes_train_what_one_does_within_noise(settings, tmp_path):
     assert "2 processes" in json.loads((tmp_path / "2" / "card.json").read_text())["hardware"]
     again = trained(tmp_path / "2", settings, 2)  # a finished run is only read
     assert again == two
+
+
+def test_one_process_of_a_machine_decodes_and_all_hear_of_a_failure(tmp_path):
+    script = tmp_path / "first.py"
+    script.write_text(FIRST)
+    command = [*launched(2), str(script)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    told = ["process 0: the disk is full", "process 1: the disk is full"]
+    assert sorted(done.stdout.splitlines()) == ["decoded", *told]

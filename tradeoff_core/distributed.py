@@ -56,9 +56,22 @@ def summed(values: Tensor) -> Tensor:
     return values
 
 
-def first_does(work: Callable[[], None]) -> None:
-    """The first process does it, while the others wait until it is done."""
-    if rank() == 0:
-        work()
+def first_does(work: Callable[[], object], on_each_machine: bool = False) -> None:
+    """The first process does it, or the first on each machine, while the others wait until it is done.
+
+    Raises TradeoffError in all of them if one of them does.
+    """
+    number = int(os.environ.get("LOCAL_RANK", "0")) if on_each_machine else rank()
+    failure = None
+    try:
+        if number == 0:
+            work()
+    except TradeoffError as error:
+        if size() == 1:
+            raise
+        failure = str(error)
     if distributed.is_initialized():
-        distributed.barrier()
+        failures: list[str | None] = [None] * size()
+        distributed.all_gather_object(failures, failure)
+        for told in filter(None, failures):
+            raise TradeoffError(told)

@@ -68,6 +68,7 @@ def run(options: argparse.Namespace) -> Answer:
 
 
 def _run(options: argparse.Namespace) -> Answer:
+    from tradeoff_core import distributed
     from tradeoff_core.datasets import prepare
     from tradeoff_core.experiments import run_experiment
 
@@ -80,7 +81,7 @@ def _run(options: argparse.Namespace) -> Answer:
         say(f"this run was finished before: its result is in {folder}")
     else:
         with share_bar("decoding pictures") as share:
-            prepare(spec.dataset, share)
+            distributed.first_does(lambda: prepare(spec.dataset, share), on_each_machine=True)
         with _epoch_bar(spec.epochs) as progress:
             result = run_experiment(spec, folder, progress)
     overfitted = result["catastrophic_overfitting_epochs"]
