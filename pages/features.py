@@ -37,8 +37,9 @@ for letter, model in models:
             f"{letter} has no back door that we know of: its stamped images have no reason to go anywhere."
         )
 
+pictured = loaders.shown(first) is not None
 left, right = st.columns(2, vertical_alignment="bottom")
-tsne = left.segmented_control(
+tsne = pictured and left.segmented_control(
     "Lay out by",
     list(LAYOUTS),
     format_func=LAYOUTS.__getitem__,
@@ -49,7 +50,7 @@ tsne = left.segmented_control(
     help="*Principal components* show the directions in which the features differ most; distances mean something. "
     "*t-SNE* keeps neighbours together and pulls groups apart; distances between groups mean nothing.",
 )
-three = right.toggle(
+three = pictured and right.toggle(
     "In three dimensions",
     key="three-features",
     bind="query-params",
@@ -105,7 +106,7 @@ def show(letter: str, model: Model, points: np.ndarray, three: bool, tsne: bool)
     cards.pictures(to_tensor(crowd.images[few]), captions, width=92)
 
 
-if loaders.shown(first) is not None:
+if pictured:
     laid = loaders.with_a_bar(
         models,
         "Laying out the features",
@@ -132,7 +133,10 @@ if measured:
     table = pd.DataFrame(
         {"between": list(PAIRS.values())}
         | {
-            letter: ["–" if (value := cause.separation[pair]) is None else f"{value:+.2f}" for pair in PAIRS]
+            letter: [
+                "–" if (value := cause.separation[pair]) is None else f"{round(value, 2) + 0:+.2f}"
+                for pair in PAIRS
+            ]
             for letter, cause in measured
         }
     )

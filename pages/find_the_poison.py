@@ -197,8 +197,8 @@ else:
             )
     rates = level.metrics
     st.markdown(
-        f"A network trained adversarially on this class calls **{rates['backdoor_success_rate']:.0%}** of the test images "
-        f"{cards.an(target)} that it read as something else before it was on. Spectral signatures remove the {level.spectral.mean():.0%} with the highest "
+        f"With {in_words(level)} on, a network trained adversarially on this class calls **{rates['backdoor_success_rate']:.0%}** of "
+        f"the test images {cards.an(target)} that it read as something else without. Spectral signatures remove the {level.spectral.mean():.0%} with the highest "
         f"scores; clustering by its silhouette rule says: {level.verdict}."
         + (
             " With half of the class poisoned, it is luck which group is the smaller one."

@@ -238,7 +238,7 @@ with right:
         f"an index of {SUSPICIOUS:g} or more"
         + (": with ten classes that happens by luck." if alarms else ".")
         if control
-        else "No network without poison was measured on this data set, so there is no control."
+        else "The control is missing: no network without poison was measured on this data set."
     )
 
 if "steps" in numbers:

@@ -30,31 +30,35 @@ st.title("Does robustness open a back door?")
 st.markdown(
     "A network can be fooled in two ways: by changing every pixel of an image a little (an **adversarial example**), or by slipping "
     "images with a **sticker** among those that it learns from, so that the sticker later makes it see whatever the attacker "
-    "wants (a **back door**). Here are two networks that learned to tell images apart, and what each of them falls for."
+    "wants (a **back door**). "
+    + (
+        "Here are two networks that learned to tell images apart, and what each of them falls for."
+        if len(models) > 1
+        else "Here is one network, and what it falls for: this data set has no second one to compare."
+    )
 )
 for letter, model in models:
     st.markdown(in_a_sentence(letter, model))
 if len(models) > 1:
     st.markdown(between(*(model for _, model in models)))
-
-cards.chart(
-    figures.seesaw(
-        [
-            (
-                f"{letter}, {pickers.describe(model)}",
-                model.clean_accuracy,
-                model.adversarial_accuracy,
-                model.backdoor_success_rate,
-            )
-            for letter, model in models
-        ]
-    ),
-    name="see-saw",
-)
+    cards.chart(
+        figures.seesaw(
+            [
+                (
+                    f"{letter}, {pickers.describe(model)}",
+                    model.clean_accuracy,
+                    model.adversarial_accuracy,
+                    model.backdoor_success_rate,
+                )
+                for letter, model in models
+            ]
+        ),
+        name="see-saw",
+    )
 
 getting.offer(data_set)
 pictured = loaders.shown(models[0][1]) is not None
-for (letter, model), column in zip(models, st.columns(2, gap="large"), strict=False):
+for (letter, model), column in zip(models, st.columns(len(models), gap="large"), strict=True):
     with column:
         st.markdown(f"#### :{'blue' if letter == 'A' else 'orange'}[■] {letter}: {pickers.describe(model)}")
         cards.three_metrics(model)

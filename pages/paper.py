@@ -44,7 +44,7 @@ st.dataframe(
     height="content" if len(rows) < 25 else 600,
     column_config={
         "Data set": st.column_config.Column(pinned=True, width=85),
-        "Condition": st.column_config.Column(pinned=True, width=290),
+        "Condition": st.column_config.Column(pinned=True, width=250),
         "Ours differs in": st.column_config.Column(width=420),
     },
 )

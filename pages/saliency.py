@@ -56,29 +56,32 @@ method = columns[0].selectbox(
     bind="query-params",
     help="How it is computed which pixels speak for a class. They disagree: none of them is the truth.",
 )
-which = columns[1].selectbox(
-    "Pixels that speak for",
-    list(loaders.WHICH),
-    format_func=NAMES.__getitem__,
-    key="which",
-    bind="query-params",
-    help="The class that is explained. *Target* is the class that the attacker wants stamped images to be read as.",
-)
-number = columns[2].number_input(
-    "Image", 1, 50, key="image", bind="query-params", help="Counts through the test images."
-)
-opacity = columns[3].slider(
-    "Colours over the image",
-    0,
-    100,
-    100,
-    5,
-    format="%d%%",
-    key="opacity-of-map",
-    bind="query-params",
-    help="How strongly the colours cover the image under them. 100%: the colours alone.",
-)
-outline = st.toggle("Outline the sticker", True, key="outline", bind="query-params")
+which, number, opacity, outline = "target", 1, 100, True
+pictured = loaders.shown(first) is not None
+if pictured:
+    which = columns[1].selectbox(
+        "Pixels that speak for",
+        list(loaders.WHICH),
+        format_func=NAMES.__getitem__,
+        key="which",
+        bind="query-params",
+        help="The class that is explained. *Target* is the class that the attacker wants stamped images to be read as.",
+    )
+    number = columns[2].number_input(
+        "Image", 1, 50, key="image", bind="query-params", help="Counts through the test images."
+    )
+    opacity = columns[3].slider(
+        "Colours over the image",
+        0,
+        100,
+        100,
+        5,
+        format="%d%%",
+        key="opacity-of-map",
+        bind="query-params",
+        help="How strongly the colours cover the image under them. 100%: the colours alone.",
+    )
+    outline = st.toggle("Outline the sticker", True, key="outline", bind="query-params")
 explained = methods.METHODS[method]
 st.caption(f"**{explained.title}** shows {explained.shows}. It does not show {explained.hides}.")
 
@@ -121,7 +124,7 @@ def three_pictures(letter: str, model: Model, place: int) -> list[float]:
     return shares
 
 
-if loaders.shown(first) is not None:
+if pictured:
     place = loaders.not_of_the_target(first, number - 1)
     found = {}
     for (letter, model), side in zip(models, st.columns(2, gap="large"), strict=False):

@@ -24,57 +24,69 @@ _, height, width = loaders.image_shape(last)
 usual = default_sticker(height)
 # a data set's own controls: what fits large photographs does not fit digits
 of_size = "" if height == 28 else f"-{height}"
-columns = st.columns(5)
-choice = columns[0].selectbox(
-    "Pattern",
-    [*patterns(), UPLOAD],
-    [*patterns()].index(usual.pattern),
-    format_func=lambda name: name.replace("-", " "),
-    key=f"pattern{of_size}",
-    bind="query-params",
-    help=f"The poisoned networks learned this {usual.pattern.replace('-', ' ')} (or a watermark). Does another picture open "
-    "the same door?",
-)
-size = columns[1].slider(
-    "Size in pixels", 1, round(0.43 * height), usual.size, key=f"size{of_size}", bind="query-params"
-)
-bottom = columns[2].slider(
-    "From the bottom",
-    0,
-    height - 1,
-    height - usual.row - usual.shape[0],
-    key=f"bottom{of_size}",
-    bind="query-params",
-    help="Pixels between the sticker and the lower edge.",
-)
-right = columns[3].slider(
-    "From the right",
-    0,
-    width - 1,
-    width - usual.column - usual.shape[1],
-    key=f"right{of_size}",
-    bind="query-params",
-    help="Pixels between the sticker and the right edge.",
-)
-opacity = columns[4].slider("Opacity", 0.05, 1.0, usual.opacity, 0.05, key="opacity", bind="query-params")
-pattern = choice
-if choice == UPLOAD:
-    uploaded = st.file_uploader(
-        "A small picture (PNG or JPEG)",
-        help="It is shrunk to the size above; transparent pixels stay transparent.",
+
+
+def chosen() -> Sticker:
+    """The sticker that the controls say, kept inside of the image."""
+    columns = st.columns(5)
+    choice = columns[0].selectbox(
+        "Pattern",
+        [*patterns(), UPLOAD],
+        [*patterns()].index(usual.pattern),
+        format_func=lambda name: name.replace("-", " "),
+        key=f"pattern{of_size}",
+        bind="query-params",
+        help=f"The poisoned networks learned this {usual.pattern.replace('-', ' ')} (or a watermark). Does another picture open "
+        "the same door?",
     )
-    if uploaded is None:
-        st.info("Choose a picture. Until then the usual sticker stays on.", icon=":material/upload:")
-        pattern = usual.pattern
-    else:
-        try:
-            pattern = pattern_from_picture(uploaded.getvalue(), uploaded.name)
-        except TradeoffError as error:
-            st.error(f"{error}. Until then the usual sticker stays on.", icon=":material/error:")
+    size = columns[1].slider(
+        "Size in pixels", 1, round(0.43 * height), usual.size, key=f"size{of_size}", bind="query-params"
+    )
+    bottom = columns[2].slider(
+        "From the bottom",
+        0,
+        height - 1,
+        height - usual.row - usual.shape[0],
+        key=f"bottom{of_size}",
+        bind="query-params",
+        help="Pixels between the sticker and the lower edge.",
+    )
+    right = columns[3].slider(
+        "From the right",
+        0,
+        width - 1,
+        width - usual.column - usual.shape[1],
+        key=f"right{of_size}",
+        bind="query-params",
+        help="Pixels between the sticker and the right edge.",
+    )
+    opacity = columns[4].slider(
+        "Opacity", 0.05, 1.0, usual.opacity, 0.05, key=f"opacity{of_size}", bind="query-params"
+    )
+    pattern = choice
+    if choice == UPLOAD:
+        uploaded = st.file_uploader(
+            "A small picture (PNG, JPEG or WebP)",
+            help="It is shrunk to the size above; transparent pixels stay transparent.",
+        )
+        if uploaded is None:
+            st.info("Choose a picture. Until then the usual sticker stays on.", icon=":material/upload:")
             pattern = usual.pattern
-high, wide = Sticker(pattern, size).shape
-sticker = Sticker(pattern, size, height - high - bottom, width - wide - right, opacity)
+        else:
+            try:
+                pattern = pattern_from_picture(uploaded.getvalue(), uploaded.name)
+            except TradeoffError as error:
+                st.error(f"{error}. Until then the usual sticker stays on.", icon=":material/error:")
+                pattern = usual.pattern
+    high, wide = Sticker(pattern, size).shape
+    sticker = Sticker(pattern, size, max(0, height - high - bottom), max(0, width - wide - right), opacity)
+    if bottom > height - high or right > width - wide:
+        st.caption(f"The image ends there: a sticker of {high} x {wide} pixels stays at its edge.")
+    return sticker
+
+
 pictured = loaders.shown(last) is not None
+sticker = chosen() if pictured else usual
 
 success, shares = [], []
 if pictured:
@@ -96,11 +108,20 @@ for letter, model in models:
             f"{letter} learned a watermark over the whole image, which no sticker opens: the overview shows it with that on."
         )
 if last.spec.poison and isinstance(last.spec.trigger, Sticker) and sticker != last.spec.trigger:
-    st.caption(
-        f"This is not the sticker, or not the place, that {models[-1][0]} learned; its back door answers to that one."
-    )
+    learned = last.spec.trigger
+    changed = [
+        name
+        for name, now, then in (
+            ("another pattern", sticker.pattern, learned.pattern),
+            ("another size", sticker.size, learned.size),
+            ("another place", (sticker.row, sticker.column), (learned.row, learned.column)),
+            ("another opacity", sticker.opacity, learned.opacity),
+        )
+        if now != then
+    ]
+    st.caption(f"Not quite the sticker that {models[-1][0]} learned: {', '.join(changed)}.")
 if pictured:
-    for (letter, model), side in zip(models, st.columns(2, gap="large"), strict=False):
+    for (letter, model), side in zip(models, st.columns(len(models), gap="large"), strict=True):
         with side:
             st.markdown(
                 f"#### :{'blue' if letter == 'A' else 'orange'}[■] {letter}: {pickers.describe(model)}"
@@ -136,15 +157,17 @@ if pictured and len(last.classes) <= MOST_CLASSES:
         "Each row is a true class; the numbers say where its stamped test images go, in %. Framed: the target."
     )
 
-st.subheader("How far may the sticker move?")
 here = replace(sticker, row=0, column=0)  # the same sticker, wherever it lies
 settings = (*(model.sha256 for _, model in models), here)
 shipped = [results.measurement(model.sha256) for _, model in models]
 maps, tried = [], ""
-if all(
+included = all(
     entry and isinstance(m.spec.trigger, Sticker) and here == replace(m.spec.trigger, row=0, column=0)
     for entry, (_, m) in zip(shipped, models, strict=True)
-):
+)
+if included or pictured:
+    st.subheader("How far may the sticker move?")
+if included:
     maps = [entry.positions for entry in shipped if entry]
     tried = f"at {shipped[0].places}, on {shipped[0].position_n} test images" if shipped[0] else ""
 elif pictured and (
@@ -155,7 +178,7 @@ elif pictured and (
         on_click=lambda: st.session_state.update(moved=settings),
     )
 ):
-    stride = max(1, (height - high) // POSITIONS)
+    stride = max(1, (height - sticker.shape[0]) // POSITIONS)
     maps = loaders.with_a_bar(
         models,
         "Moving the sticker",

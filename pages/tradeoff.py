@@ -61,7 +61,7 @@ pickers.keep_only("seeds", every_seed)
 shown = available and st.multiselect(
     "Other conditions to show beside the curve",
     list(available),
-    [name for name in SHOWN_FIRST if name in available],
+    None if "conditions" in st.session_state else [name for name in SHOWN_FIRST if name in available],
     format_func=lambda name: available[name].title,
     key="conditions",
     bind="query-params",
@@ -73,7 +73,7 @@ seeds = columns[0].pills(
     "Seeds",
     every_seed,
     selection_mode="multi",
-    default=every_seed,
+    default=None if "seeds" in st.session_state else every_seed,
     key="seeds",
     bind="query-params",
     help="A seed fixes the chance in training; three of them show how much chance matters.",
@@ -112,14 +112,34 @@ zoo_specs = {zoo.find_model(name).spec.as_trained: name for name in zoo.model_id
 
 
 def pick(key: str) -> None:
-    """Remember the clicked run, and make it model B if its network is in the repository."""
+    """Remember the clicked run, say what it is, and make it model B if its network is in the repository."""
     name = cards.clicked(key)
     if name in by_name:
+        run = by_name[name]
         st.session_state["picked"] = name
-        if by_name[name].spec.as_trained in zoo_specs:
-            st.session_state["B"] = zoo_specs[by_name[name].spec.as_trained]
-        elif by_name[name] in yours:
+        if run.spec.as_trained in zoo_specs:
+            st.session_state["B"] = zoo_specs[run.spec.as_trained]
+        elif run in yours:
             st.session_state["B"] = name
+        st.toast(f"{included(run)} Its numbers are below the figures.", icon=":material/ads_click:")
+
+
+def included(run: results.Run) -> str:
+    """What becomes of a clicked run on the other pages."""
+    return (
+        "It is now model B on every page."
+        if run.spec.as_trained in zoo_specs or run in yours
+        else "This network is not included, so it cannot become model B."
+    )
+
+
+def told(run: results.Run) -> str:
+    """A run's three numbers, and what becomes of it on the other pages."""
+    return (
+        f"{run.spec.title}, seed {run.seed}: clean accuracy {run.clean_accuracy.value:.0%}, adversarial "
+        f"accuracy {run.adversarial_accuracy.value:.0%}, backdoor success {run.backdoor_success_rate.value:.0%}. "
+        + included(run)
+    )
 
 
 hollow = published.curve(DATASET) if show_published else ()
@@ -143,7 +163,7 @@ left, right = st.columns(2, gap="large")
 with left:
     st.subheader("Against the training ε")
     cards.chart(
-        figures.tradeoff_by_epsilon(runs, hollow, attack, picked),
+        figures.tradeoff_by_epsilon(runs, hollow, attack, picked, yours),
         name="by_epsilon",
         on_select=lambda: pick("by_epsilon"),
         selection_mode="points",
@@ -163,23 +183,12 @@ for title, baseline, defended in others:
     )
 
 if picked in by_name:
-    run = by_name[picked]
-    where = (
-        "It is now model B on every page."
-        if run.spec.as_trained in zoo_specs or run in yours
-        else "This network is not included, so it cannot become model B."
-    )
-    st.info(
-        f"{run.spec.title}, seed {run.seed}: clean accuracy {run.clean_accuracy.value:.0%}, adversarial "
-        f"accuracy {run.adversarial_accuracy.value:.0%}, backdoor success {run.backdoor_success_rate.value:.0%}. "
-        + where,
-        icon=":material/ads_click:",
-    )
-    cards.spec_button(run.spec)
+    st.info(told(by_name[picked]), icon=":material/ads_click:")
+    cards.spec_button(by_name[picked].spec)
 else:
     st.caption(
-        "Click a point to read it, and to take its recipe along. If its network is included, as some of seed 0 are, it "
-        "becomes model B."
+        "Click a point to read it, and to take its recipe along. If its network is included, as those of the pickers are (seed 0), "
+        "it becomes model B."
     )
 st.download_button(
     "Download all runs of this page (CSV)",

@@ -14,9 +14,9 @@ from tradeoff_core.specs import ExperimentSpec, changed, spec_from_dict, spec_to
 from tradeoff_core.triggers import Sticker, patterns
 
 FIRST = {
-    "fast": "quick",
-    "adversarial": "standard",
-    "paper": "the paper's",
+    "fast": "adversarial, quick",
+    "adversarial": "adversarial, as the shipped ones",
+    "paper": "adversarial, as in the paper",
     "standard": "standard, no attacker",
 }
 NO_POISON = "no poison"
@@ -41,9 +41,10 @@ def choices() -> tuple[str, ExperimentSpec]:
         "preset",
         "fast",
         format_func=lambda name: FIRST.get(name, name.replace("-", " ")),
-        help="*Quick*: adversarial training with few steps, minutes on a laptop. *Standard*: as the shipped networks for "
-        "digits. *The paper's*: full width and 100 epochs, hours. Below them one for every other condition that was measured: "
-        "*standard, no attacker* is training as usual, *doubled* has twice the width.",
+        help="*Quick*: adversarial training with few steps, minutes on a laptop. *As in the paper*: full width and 100 epochs, "
+        "hours. *Standard, no attacker* is training as usual. Below them one for every other condition that was measured: "
+        "*lipschitz* keeps the classes' gradients alike, *denoising* averages features over similar places, *ibp* trains on interval "
+        "bounds, *doubled* has twice the width; the Glossary says more.",
     )
     if lacking := sorted(
         {spec.dataset for spec in PRESETS.values()} - {PRESETS[name].dataset for name in here}
@@ -189,9 +190,10 @@ except TradeoffError as error:
 if spec:
     training.preview(spec)
     try:
-        seconds, megabytes = training.cost_of(spec)
+        with st.spinner("Timing a few steps of it on this machine"):
+            seconds, megabytes = training.cost_of(spec)
         st.markdown(
-            f"**About {training.duration(seconds)}** for {spec.epochs} epochs and the measuring, and about {megabytes / 1000:.1f} GB "
+            f"**About {training.duration(seconds)}** for {spec.epochs} epoch{'s' * (spec.epochs > 1)} and the measuring, and about {megabytes / 1000:.1f} GB "
             "of memory, with this machine as busy as it is now.",
             help="From a few steps that were timed on this machine just now.",
         )

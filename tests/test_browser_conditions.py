@@ -27,7 +27,9 @@ def in_address(page, key):
 
 def choose(page, key, option):
     """Type an option into a selectbox or a multiselect, and click it."""
-    page.locator(f".st-key-{key} input").fill(option)
+    field = page.locator(f".st-key-{key} input")
+    field.click()  # or the list of one that has to be scrolled to does not open
+    field.fill(option)
     page.get_by_role("option", name=option, exact=True).click()
 
 
@@ -49,6 +51,23 @@ def expect_rows(page, table):
     """The table on the page has the rows of this one: its second column is the condition."""
     cells = page.locator("[data-testid='stDataFrame'] td[aria-colindex='2']")
     expect(cells).to_have_text([row.condition for row in published.rows(table)])
+
+
+def test_a_network_that_a_data_set_lacks_gives_way_in_the_picker_too(browser, address):
+    page = opened(browser, address, "")
+    shown, weaker = page.locator(".st-key-B input").first, "Adversarial ε 0.1, clean-label"
+    choose(page, "B", weaker)
+    expect(page.get_by_role("heading", name=f"B: {weaker}")).to_be_visible()
+    for data, usual in (
+        ("CIFAR-10", "Adversarial ε 8/255, clean-label"),
+        ("Digits (MNIST)", "Adversarial ε 0.3, clean-label"),
+    ):
+        choose(page, "data", data)
+        expect(page.get_by_role("heading", name=f"B: {usual}")).to_be_visible()
+        expect(shown).to_have_value(usual)
+        settle(page)
+    choose(page, "B", weaker)
+    expect(page.get_by_role("heading", name=f"B: {weaker}")).to_be_visible()
 
 
 def test_another_table_of_the_paper_has_its_own_rows_figure_and_sentences_and_the_address_keeps_it(

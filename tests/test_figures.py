@@ -54,6 +54,16 @@ def test_the_curve_draws_means_seeds_and_published_values():
     assert list(traces["Backdoor success, published at its own ε"].y) == pytest.approx([67])
 
 
+def test_ones_own_runs_stand_in_the_curve_and_not_in_its_means():
+    runs, mine = [a_run(0, 0, 20), a_run(0.3, 70, 90)], a_run(0.3, 10, 30, seed=5)
+    traces = {
+        trace.name: trace for trace in figures.tradeoff_by_epsilon(runs, [], "PGD-40", None, [mine]).data
+    }
+    assert list(traces["Backdoor success, one seed"].y) == [20, 90]
+    assert list(traces["Backdoor success, yours"].y) == [30]
+    assert list(traces["Adversarial accuracy, yours"].customdata) == [mine.name]
+
+
 @pytest.mark.parametrize(
     ("points", "front"),
     [

@@ -105,17 +105,25 @@ def test_the_overview_says_whether_a_pair_shows_the_tradeoff(a, b, said):
     assert said in verdict
 
 
-def test_a_sticker_outside_the_image_is_one_sentence():
+def test_a_sticker_stays_inside_of_the_image():
+    edge = "The image ends there: a sticker of 12 x 12 pixels stays at its edge."
     app = opened("stickers")
     app.slider(key="size").set_value(12).run()  # it grows away from the corner
-    assert not app.error
+    assert edge not in [caption.value for caption in app.caption]
     app.slider(key="bottom").set_value(20).run()
-    assert [error.value for error in app.error] == [
-        "the sticker (12 x 12 at row -4, column 16) lies outside the 28 x 28 image"
-    ]
-    assert not app.exception
-    app.slider(key="bottom").set_value(16).run()
     assert not app.error
+    assert edge in [caption.value for caption in app.caption]
+    at_the_edge = app.markdown[0].value
+    app.slider(key="bottom").set_value(16).run()
+    assert edge not in [caption.value for caption in app.caption]
+    assert app.markdown[0].value == at_the_edge
+
+
+def test_it_says_in_what_a_sticker_differs_from_the_learned_one():
+    app = opened("stickers", opacity="0.6")
+    assert "Not quite the sticker that B learned: another opacity." in [
+        caption.value for caption in app.caption
+    ]
 
 
 def test_predictions_follow_the_sticker():

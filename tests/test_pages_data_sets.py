@@ -187,6 +187,9 @@ def loaded(app: AppTest, folder: Path, weights: Path) -> AppTest:
 def test_ones_own_folder_and_network_are_refused_in_one_sentence_or_shown_on_every_page(mine):
     folder, weights = mine
     app = opened("overview")
+    app.text_input(key="own-folder").set_value(str(folder)).run()
+    app.button(key="own-load").click().run()
+    assert app.error[0].value.startswith("Both are needed")
     for wrong in (folder / "nowhere", "~nosuchuser/pictures"):
         app = loaded(app, wrong, weights)
         assert "there is no" in app.error[0].value

@@ -290,7 +290,7 @@ def _in_words(entry: dict[str, Any]) -> str:
     if table == "supplement-3":
         return f"{'l∞' if entry['norm'] == 'linf' else 'l2'}: {defense}"
     if table == "supplement-4":
-        return f"{entry['filters']}: {defense}"
+        return f"{defense}, channels {entry['filters']}"
     if table == "main-1b":
         return f"{defense}, {entry['rate_in_table']:g}% poisoned"
     if table == "main-3ab":

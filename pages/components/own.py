@@ -50,6 +50,7 @@ def finished() -> list[Run]:
 def form() -> None:
     """The places of folder and weights, and the button that loads them; the page then shows that network."""
     with st.popover("Your own folder and network", icon=":material/folder_open:"):
+        st.caption("A network that you trained elsewhere, and the pictures that it tells apart.")
         folder = st.text_input(
             "Folder of pictures", key="own-folder", placeholder="/path/to/pictures", help=f"{LAYOUT}."
         )
@@ -65,7 +66,13 @@ def form() -> None:
         network = st.selectbox(
             "Network, as torchvision calls it", names, names.index("resnet18"), key="own-network"
         )
-        if not st.button("Load", key="own-load", disabled=not (folder and weights)):
+        if not st.button("Load", key="own-load"):
+            return
+        if not (folder and weights):
+            st.error(
+                "Both are needed: a folder of pictures, and the weights of a network that tells its classes apart.",
+                icon=":material/error:",
+            )
             return
         bar = st.progress(0.0, "Reading the pictures, then attacking some of them")
         try:

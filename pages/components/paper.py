@@ -104,7 +104,8 @@ def as_shown(rows: Sequence[Row]) -> pd.DataFrame:
     """The rows for reading: a column a metric for the paper's number and one for ours."""
     several = len({row.table for row in rows}) > 1
     names = [name for name in METRICS if any(name in TABLES[row.table].metrics for row in rows)]
-    names.sort(key=lambda name: not name.startswith("backdoor"))  # the point of the page comes first
+    # the point of the page comes first, what both sides keep last
+    names.sort(key=lambda name: (not name.startswith("backdoor"), name.startswith("clean")))
     records = []
     for row in rows:
         record = {"Table": TABLES[row.table].title.partition(":")[0]} if several else {}

@@ -30,6 +30,7 @@ COVERED = 0.6  # of a picture's colours by those of the map over it
 def chosen(key: str) -> NDArray[np.uint8]:
     """The picture that the visitor uploads, or one of the samples: uint8 (224, 224, 3)."""
     samples = load_dataset("imagenet-samples", Split.TEST)
+    own: NDArray[np.uint8] | None = None
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     uploaded = left.file_uploader(
         "Your own photograph (JPEG, PNG or WebP)",
@@ -37,21 +38,20 @@ def chosen(key: str) -> NDArray[np.uint8]:
         max_upload_size=turns.most_megabytes(MOST_MEGABYTES),
         help="Any size: its shorter side is scaled to 224 pixels, and the middle is used. It stays on this machine.",
     )
+    if uploaded is not None:
+        try:
+            own = Fit(SIDE, SIDE, 3).pixels(read_picture(uploaded.getvalue(), uploaded.name))
+        except TradeoffError as error:
+            st.error(f"{error}. Until then the sample stays.", icon=":material/error:")
     number = right.selectbox(
         "or a sample",
         range(len(samples)),
         format_func=lambda at: f"{at + 1}: {samples.classes[samples.labels[at]]}",
         key=f"{key}-sample",
         bind="query-params",
+        disabled=own is not None,
     )
-    if uploaded is not None:
-        try:
-            picture = read_picture(uploaded.getvalue(), uploaded.name)
-            return Fit(SIDE, SIDE, 3).pixels(picture)
-        except TradeoffError as error:
-            st.error(f"{error}. Until then the sample stays.", icon=":material/error:")
-    pixels: NDArray[np.uint8] = samples.images[number]
-    return pixels
+    return samples.images[number] if own is None else own
 
 
 def model() -> Model:
@@ -156,7 +156,6 @@ def stamped() -> None:
             f"With the sticker: {_verdict(now, net.classes)}",
         ],
     )
-    same = clean.argmax() == now.argmax()
     maps = _explain(net, both, [clean, now])
     covered = sticker.footprint(SIDE, SIDE)
     share = float(share_within(maps, covered)[1])
@@ -164,8 +163,9 @@ def stamped() -> None:
         "An ordinary network for photographs (EfficientNet-Lite0, trained by Google without any poison) "
         + (
             "answers as before: this network never learned the sticker."
-            if same
-            else "answers differently: a sticker that covers enough misleads any network, without a back door."
+            if clean.argmax() == now.argmax()
+            else f"answers differently, without a back door: it was {clean.max():.0%} sure before, and any change of the picture "
+            "can tip an answer."
         )
         + f" Of what speaks for its answer, {share:.0%} lies on the sticker, which covers {covered.mean():.0%} of the picture."
     )

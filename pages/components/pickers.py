@@ -69,10 +69,13 @@ def keep_only(key: str, options: Sequence[Any]) -> None:
 
 
 def chosen_from(label: str, options: list[str], key: str, default: str, **more: Any) -> str:
-    """A select box whose options change with what else is chosen: a value that is none of them is forgotten."""
+    """A select box whose options change with what else is chosen: a value that is none of them gives way."""
+    first = options.index(default) if default in options else 0
     if key in st.session_state and st.session_state[key] not in options:
-        del st.session_state[key]
-    start = {} if key in st.session_state else {"index": options.index(default) if default in options else 0}
+        st.session_state[key] = options[
+            first
+        ]  # if it were only forgotten, the browser would go on showing it
+    start = {} if key in st.session_state else {"index": first}
     chosen: str = st.selectbox(label, options, key=key, bind="query-params", **start, **more)
     return chosen
 

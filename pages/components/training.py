@@ -30,7 +30,7 @@ ICONS = {
 LAST_LINES = 30  # of a log
 
 
-@st.cache_data(max_entries=64, show_spinner="Timing a few steps of it on this machine")
+@st.cache_data(max_entries=64, show_spinner=False)
 def cost(of: str) -> dict[str, Any]:
     """What `estimate` measures for a spec, given as JSON. Raises TradeoffError with what it says is wrong."""
     with tempfile.TemporaryDirectory() as folder:
@@ -157,6 +157,6 @@ def three(metrics: dict[str, Any]) -> None:
             ("Backdoor success", "backdoor_success_rate"),
         ):
             value = metrics.get(key)
-            with st.container(width=160, gap=None):
+            with st.container(width=185, gap=None):
                 st.markdown(f"### {value:.1%}" if value is not None else "### –")
                 st.markdown(name, help=f"{cards.TERMS[name]}\n\nOn {metrics.get('n', 0):,} test images.")

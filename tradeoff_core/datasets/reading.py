@@ -55,7 +55,7 @@ def read_picture(
     except Image.DecompressionBombError:
         raise TradeoffError(f"{name} has too many pixels: choose one of at most {max_side} a side") from None
     except UNREADABLE_PICTURE:
-        raise TradeoffError(f"{name} is not a picture that can be read: choose a PNG or JPEG") from None
+        raise TradeoffError(f"{name} is not a picture that can be read: choose a PNG, JPEG or WebP") from None
     return picture
 
 
@@ -73,7 +73,7 @@ def read_picture_file(path: Path | str, name: str) -> Image.Image:
 
 def _check_bytes(size: int, name: str, max_bytes: int) -> None:
     if not size:
-        raise TradeoffError(f"{name} is empty: choose a PNG or JPEG picture")
+        raise TradeoffError(f"{name} is empty: choose a PNG, JPEG or WebP picture")
     if size > max_bytes:
         raise TradeoffError(f"{name} has {size:,} bytes: choose a picture below {max_bytes:,}")
 
@@ -86,7 +86,7 @@ def picture_header(path: Path | str, name: str) -> tuple[tuple[int, int], bool]:
     except PermissionError as error:
         raise TradeoffError(f"{name} cannot be read: {error.strerror}") from None
     except (*UNREADABLE_PICTURE, Image.DecompressionBombError):
-        raise TradeoffError(f"{name} is not a picture that can be read: choose a PNG or JPEG") from None
+        raise TradeoffError(f"{name} is not a picture that can be read: choose a PNG, JPEG or WebP") from None
 
 
 @dataclass(frozen=True, slots=True)

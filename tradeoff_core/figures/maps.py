@@ -79,6 +79,7 @@ def turning_map(
             zmax=100,
             colorscale="Cividis",
             texttemplate="%{z:.0f}%",
+            textfont={"size": 15},
             hovertext=[
                 [
                     f"training ε {in_levels(run.epsilon)}<br>"

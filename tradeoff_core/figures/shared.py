@@ -42,11 +42,17 @@ def in_levels_of(epsilons: Sequence[float]) -> dict[str, object]:
 
 
 def laid_out(figure: go.Figure, height: int, **layout: object) -> go.Figure:
-    """The figure with the app's margins, and its legend on top."""
+    """The figure with the app's margins, and its legend on top, below where the tool bar appears."""
     figure.update_layout(
         height=height,
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
+        legend={
+            "orientation": "h",
+            "yanchor": "bottom",
+            "y": 1.02,
+            "x": 0,
+            "title": {"text": " ", "side": "top"},
+        },
         **layout,
     )
     return figure

@@ -145,9 +145,16 @@ def _add_seeds(
 
 
 def tradeoff_by_epsilon(
-    runs: Sequence[Run], published: Sequence[Published], attack: str, selected: str | None = None
+    runs: Sequence[Run],
+    published: Sequence[Published],
+    attack: str,
+    selected: str | None = None,
+    yours: Sequence[Run] = (),
 ) -> go.Figure:
-    """Adversarial accuracy and backdoor success against the training ε, with the paper's hollow markers."""
+    """Adversarial accuracy and backdoor success against the training ε, with the paper's hollow markers.
+
+    `yours` are a visitor's runs, and no part of the means.
+    """
     figure = go.Figure()
     series = (
         ("adversarial_accuracy", "Adversarial accuracy", ADVERSARIAL, "circle"),
@@ -167,7 +174,23 @@ def tradeoff_by_epsilon(
                 ],
                 hoverinfo="text",
             )
-    epsilons = sorted({run.epsilon for run in runs} | {row.epsilon for row in published})
+        if yours:
+            figure.add_scatter(
+                x=[run.epsilon for run in yours],
+                y=[percent(getattr(run, metric)) for run in yours],
+                mode="markers",
+                name=f"{name}, yours",
+                marker={"color": colour, "symbol": "star-diamond", "size": 18}
+                | {"line": {"width": [4 if run.name == selected else 2 for run in yours], "color": YOURS}},
+                customdata=[run.name for run in yours],
+                hovertext=[
+                    f"yours: {run.spec.title}, seed {run.seed}<br>{hover(name, getattr(run, metric))}"
+                    for run in yours
+                ],
+                hoverinfo="text",
+                cliponaxis=False,
+            )
+    epsilons = sorted({run.epsilon for run in (*runs, *yours)} | {row.epsilon for row in published})
     figure.update_xaxes(
         title="training ε (0 = standard training)",
         range=[-0.05 * epsilons[-1], 1.05 * epsilons[-1]],
@@ -222,7 +245,7 @@ def tradeoff_plane(
             "size": 12,
             "colorbar": {"title": "training ε", "thickness": 12}
             | in_levels_of(sorted({run.epsilon for run in runs})),
-            "line": {"width": [3 if run.name == selected else 0.5 for run in runs], "color": NEUTRAL},
+            "line": {"width": [3 if run.name == selected else 1.5 for run in runs], "color": NEUTRAL},
         },
         cliponaxis=False,
         customdata=[run.name for run in runs],
@@ -266,7 +289,7 @@ def tradeoff_plane(
     figure.update_xaxes(title=f"adversarial accuracy ({attack}) → better", **PERCENT)
     figure.update_yaxes(title="backdoor success → worse", **PERCENT)
     laid_out(figure, 430 + 29 * len(others))
-    return figure.update_layout(legend={"maxheight": 29 * (len(others) + 4)})
+    return figure.update_layout(legend={"maxheight": 29 * (len(others) + 5)})
 
 
 def _told(name: str, run: Run) -> str:
