@@ -3,7 +3,15 @@
 import streamlit as st
 
 from pages.components import cards, pickers
-from pages.components.paper import as_numbers, as_shown, beside_chance, counted, photographs, verdicts
+from pages.components.paper import (
+    as_numbers,
+    as_shown,
+    beside_chance,
+    counted,
+    photographs,
+    trained_twice,
+    verdicts,
+)
 from tradeoff_core import figures, published
 
 EVERYTHING = "all"
@@ -73,6 +81,7 @@ st.markdown(
     f"""
 - **Fewer digits, narrower networks.** We train on 3,600 digits where the paper has 60,000, at half of its width, with
   a shorter schedule and three seeds for its ten. Compare directions and sizes of effects, not decimals.
+- **Trained twice.** {trained_twice()}
 - **Photographs for a laptop.** {photographs()}
 - **Weak attacks flatter.** PGD with 5 or 10 steps leaves more than a stronger attack would. *PGD-40* is beside ours;
   each digits model's card also holds PGD-100 with five restarts and AutoAttack.
