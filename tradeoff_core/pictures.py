@@ -2,6 +2,7 @@
 
 import base64
 import io
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -94,15 +95,23 @@ class PictureRow:
     captions: Sequence[Sequence[str]] | None = None
 
 
+def _wrapped(caption: str) -> list[str]:
+    """The lines of a caption that is no wider than its picture, on a narrow page too."""
+    return textwrap.wrap(caption, 14, break_long_words=False) if len(caption) > 15 else [caption]
+
+
 def perturbation_slider(
     rows: Sequence[PictureRow], sentences: Sequence[str], epsilons: Sequence[float], start: int
 ) -> go.Figure:
     """Pictures and a sentence that follow an ε slider in the browser: a plotly frame for every ε."""
     count = len(rows[0].pictures[0])
+    lines = max(
+        (len(_wrapped(text)) for row in rows for texts in row.captions or () for text in texts), default=1
+    )
     tops, height = [], 0.0  # in units of a picture's side
     for row in rows:
         tops.append(height + 0.28)  # the title's line
-        height += 1.28 + (0.32 if row.captions else 0.05)
+        height += 1.28 + (0.14 + 0.18 * lines if row.captions else 0.05)
     captioned = [(row, top) for row, top in zip(rows, tops, strict=True) if row.captions]
 
     def content(number: int) -> list[go.Image | go.Scatter]:
@@ -118,9 +127,14 @@ def perturbation_slider(
         traces.append(
             go.Scatter(
                 x=[column + 0.5 for _ in captioned for column in range(count)],
-                y=[top + 1.13 for _, top in captioned for _ in range(count)],
-                text=[text for row, _ in captioned for text in (row.captions or [])[number]],
+                y=[top + 1.04 for _, top in captioned for _ in range(count)],
+                text=[
+                    "<br>".join(_wrapped(text))
+                    for row, _ in captioned
+                    for text in (row.captions or [])[number]
+                ],
                 mode="text",
+                textposition="bottom center",
                 textfont={"size": 13},
                 hoverinfo="skip",
                 showlegend=False,
