@@ -72,9 +72,8 @@ def chosen_from(label: str, options: list[str], key: str, default: str, **more: 
     """A select box whose options change with what else is chosen: a value that is none of them gives way."""
     first = options.index(default) if default in options else 0
     if key in st.session_state and st.session_state[key] not in options:
-        st.session_state[key] = options[
-            first
-        ]  # if it were only forgotten, the browser would go on showing it
+        # set and not only forgotten: else the browser would go on showing it
+        st.session_state[key] = options[first]
     start = {} if key in st.session_state else {"index": first}
     chosen: str = st.selectbox(label, options, key=key, bind="query-params", **start, **more)
     return chosen
