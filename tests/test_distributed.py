@@ -68,7 +68,7 @@ def test_one_process_of_a_machine_decodes_and_all_hear_of_a_failure(tmp_path):
     script.write_text(FIRST)
     command = [*launched(2), str(script)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    told = ["process 0: the disk is full", "process 1: the disk is full"]
-    assert sorted(done.stdout.splitlines()) == ["decoded", *told]
+    assert done.stdout.count("decoded") == 1
+    assert all(f"process {number}: the disk is full" in done.stdout for number in (0, 1))

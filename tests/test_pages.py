@@ -36,7 +36,7 @@ PAGES = (
 
 
 def opened(page: str, **query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
     for name, value in query.items():
         app.query_params[name] = value
     return app.switch_page(f"pages/{page}.py").run()
