@@ -42,23 +42,20 @@ def chosen() -> Sticker:
     size = columns[1].slider(
         "Size in pixels", 1, round(0.43 * height), usual.size, key=f"size{of_size}", bind="query-params"
     )
-    bottom = columns[2].slider(
-        "From the bottom",
-        0,
-        height - 1,
-        height - usual.row - usual.shape[0],
-        key=f"bottom{of_size}",
-        bind="query-params",
-        help="Pixels between the sticker and the lower edge.",
-    )
-    right = columns[3].slider(
-        "From the right",
-        0,
-        width - 1,
-        width - usual.column - usual.shape[1],
-        key=f"right{of_size}",
-        bind="query-params",
-        help="Pixels between the sticker and the right edge.",
+    bottom, right = (
+        column.slider(
+            f"From the {edge}",
+            0,
+            side - 1,
+            side - start - length,
+            key=f"{edge}{of_size}",
+            bind="query-params",
+            help=f"Pixels between the sticker and the {edge} edge.",
+        )
+        for column, edge, side, start, length in (
+            (columns[2], "bottom", height, usual.row, usual.shape[0]),
+            (columns[3], "right", width, usual.column, usual.shape[1]),
+        )
     )
     opacity = columns[4].slider(
         "Opacity", 0.05, 1.0, usual.opacity, 0.05, key=f"opacity{of_size}", bind="query-params"

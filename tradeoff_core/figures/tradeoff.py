@@ -122,25 +122,33 @@ def _add_seeds(
         line={"color": colour, "width": 3},
         hoverinfo="skip",
     )
-    figure.add_scatter(
+    marker = {
+        "color": colour,
+        "symbol": symbol,
+        "size": 10,
+        "line": {"width": [3 if run.name == selected else 0.5 for run in runs], "color": NEUTRAL},
+    }
+    told = [f"training ε {in_levels(run.epsilon)}, seed {run.seed}" for run in runs]
+    figure.add_trace(
+        _points(runs, metric, name, told, marker).update(name=f"{name}, each seed", showlegend=False)
+    )
+
+
+def _points(
+    runs: Sequence[Run], metric: str, name: str, told: Sequence[str], marker: dict[str, object]
+) -> go.Scatter:
+    """A metric of every run at its training ε, to be clicked: customdata is the run's name."""
+    return go.Scatter(
         x=[run.epsilon for run in runs],
         y=[percent(getattr(run, metric)) for run in runs],
         mode="markers",
-        name=f"{name}, each seed",
-        marker={
-            "color": colour,
-            "symbol": symbol,
-            "size": 10,
-            "line": {"width": [3 if run.name == selected else 0.5 for run in runs], "color": NEUTRAL},
-        },
+        marker=marker,
         cliponaxis=False,
         customdata=[run.name for run in runs],
         hovertext=[
-            f"training ε {in_levels(run.epsilon)}, seed {run.seed}<br>{hover(name, getattr(run, metric))}"
-            for run in runs
+            f"{title}<br>{hover(name, getattr(run, metric))}" for title, run in zip(told, runs, strict=True)
         ],
         hoverinfo="text",
-        showlegend=False,
     )
 
 
@@ -175,21 +183,14 @@ def tradeoff_by_epsilon(
                 hoverinfo="text",
             )
         if yours:
-            figure.add_scatter(
-                x=[run.epsilon for run in yours],
-                y=[percent(getattr(run, metric)) for run in yours],
-                mode="markers",
-                name=f"{name}, yours",
-                marker={"color": colour, "symbol": "star-diamond", "size": 18}
-                | {"line": {"width": [4 if run.name == selected else 2 for run in yours], "color": YOURS}},
-                customdata=[run.name for run in yours],
-                hovertext=[
-                    f"yours: {run.spec.title}, seed {run.seed}<br>{hover(name, getattr(run, metric))}"
-                    for run in yours
-                ],
-                hoverinfo="text",
-                cliponaxis=False,
-            )
+            marker = {
+                "color": colour,
+                "symbol": "star-diamond",
+                "size": 18,
+                "line": {"width": [4 if run.name == selected else 2 for run in yours], "color": YOURS},
+            }
+            told = [f"yours: {run.spec.title}, seed {run.seed}" for run in yours]
+            figure.add_trace(_points(yours, metric, name, told, marker).update(name=f"{name}, yours"))
     epsilons = sorted({run.epsilon for run in (*runs, *yours)} | {row.epsilon for row in published})
     figure.update_xaxes(
         title="training ε (0 = standard training)",
