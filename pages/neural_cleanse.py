@@ -42,7 +42,7 @@ until it only just works. All classes are rebuilt at once, as one batch.
 
 The **anomaly index** of a class is how far its mask's size lies below the median of all classes, divided by the median
 absolute deviation (times 1.4826, which makes it a standard deviation for normal values). From 2 on, a class is flagged.
-With ten classes that can happen by luck too: hence the control, networks without any poison.
+With ten classes or more that happens by luck too: hence the control, networks without any poison.
 
 Adversarial training helps here: such a network answers to large, clear features only, so what is rebuilt looks like
 the true trigger instead of noise.
@@ -234,9 +234,9 @@ with right:
     control = [e for e in everyone if not e.spec.poison]
     alarms = sum(bool(e.numbers["flagged_classes"]) for e in control)
     st.caption(
-        f"The control: of {len(control)} networks without any poison, {alarms} {'has' if alarms == 1 else 'have'} a class with "
-        f"an index of {SUSPICIOUS:g} or more"
-        + (": with ten classes that happens by luck." if alarms else ".")
+        f"The control: of {len(control)} network{'s' * (len(control) > 1)} without any poison, "
+        f"{alarms or 'none'} {'has' if alarms < 2 else 'have'} a class with an index of {SUSPICIOUS:g} or more"
+        + (f": with {len(classes)} classes that happens by luck." if alarms else ".")
         if control
         else "The control is missing: no network without poison was measured on this data set."
     )

@@ -51,13 +51,13 @@ def test_every_frame_of_the_slider_moves_pictures_predictions_and_sentence():
 def test_the_trigger_slider_ends_with_the_last_round_and_names_the_flagged():
     frames = np.zeros((10, 3, 1, 6, 6), dtype=np.uint8)
     frames[-1, 1, 0, 2, 3] = 255
-    figure = pictures.trigger_slider(frames, "abc", [1], every=4)
+    figure = pictures.trigger_slider(frames, ["7", "goldfish", "horse"], [1], every=4)
     assert [frame.name for frame in figure.frames] == ["1", "5", "9", "10"]
     assert figure.data[0].source == figure.frames[-1].data[0].source != figure.frames[0].data[0].source
     assert [note.text for note in figure.layout.annotations] == [
-        "class a",
-        "<b>class b: flagged</b>",
-        "class c",
+        "class 7",
+        "<b>goldfish<br>flagged</b>",
+        "horse",
     ]
     steps = figure.layout.sliders[0].steps
     assert [step.args[0][0] for step in steps] == ["1", "5", "9", "10"]

@@ -196,7 +196,7 @@ def trigger_slider(
     rounds = sorted({*range(0, len(frames), every), len(frames) - 1})
     count = len(classes)
     high = -(-count // wide)
-    across, down = 1.0, 1.22  # of a cell, in units of a picture's side
+    across, down = 1.0, 1.3  # of a cell, in units of a picture's side: its name's two lines are above
 
     def content(number: int) -> go.Image:
         cells = framed(frames[number].transpose(0, 2, 3, 1), 1)  # (K, h, w, 4)
@@ -219,16 +219,18 @@ def trigger_slider(
     side = frames.shape[-1] + 4
     line = round(down * side) / side
     for place, name in enumerate(classes):
+        called = f"class {name}" if name.isdigit() else name
         figure.add_annotation(
             x=place % wide + 0.5,
             y=place // wide * line + (line - 1) / 2,
-            text=f"<b>class {name}: flagged</b>" if place in flagged else f"class {name}",
+            text=f"<b>{called}<br>flagged</b>" if place in flagged else called,
+            font={"size": 11},
             showarrow=False,
         )
     still = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
     play = {"mode": "immediate", "frame": {"duration": 150, "redraw": True}, "transition": {"duration": 0}}
     figure.update_layout(
-        height=470,
+        height=170 + 135 * high,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         updatemenus=[
             {
@@ -247,7 +249,7 @@ def trigger_slider(
             {
                 "active": len(rounds) - 1,
                 "currentvalue": {"prefix": "after round "},
-                "pad": {"t": 6, "l": 80, "r": 10},
+                "pad": {"t": 6, "l": 80, "r": 10, "b": 12},
                 "steps": [
                     {"label": str(number + 1), "method": "animate", "args": [[str(number + 1)], still]}
                     for number in rounds

@@ -291,7 +291,7 @@ def mask_norms(norms: NDArray[np.float64], index: NDArray[np.float64], classes: 
     figure.add_bar(
         x=list(classes),
         y=norms,
-        text=[f"{value:.1f}" for value in index],
+        text=[f"{round(value, 1) + 0:.1f}" for value in index],  # no -0.0
         textposition="outside",
         cliponaxis=False,
         marker={
@@ -318,7 +318,7 @@ def mask_norms(norms: NDArray[np.float64], index: NDArray[np.float64], classes: 
             )
     figure.update_xaxes(title="class whose trigger was rebuilt", type="category", fixedrange=True)
     figure.update_yaxes(title="pixels its mask covers (l1 norm)", rangemode="tozero", fixedrange=True)
-    return laid_out(figure, 340)
+    return laid_out(figure, 340 if len(classes) <= 10 else 440)  # many names stand upright
 
 
 def index_control(rows: Sequence[tuple[str, Sequence[Sequence[float]]]], classes: Sequence[str]) -> go.Figure:

@@ -6,12 +6,19 @@ from pathlib import Path
 import torch
 
 
-def named_models(description: str | None) -> list[str]:
-    """The models that a tool is asked for, none for all of them: MODEL ... and --threads."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """What a tool that measures models is asked: MODEL ..., none for all of them, and --threads."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("models", nargs="*", metavar="MODEL")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    arguments = parser.parse_args()
+    return parser
+
+
+def named_models(description: str | None) -> list[str]:
+    """The models that a tool is asked for, none for all of them."""
+    arguments = parser_of(description).parse_args()
     torch.set_num_threads(arguments.threads)
     names: list[str] = arguments.models
     return names

@@ -1,24 +1,28 @@
 """Measure the defenses on the zoo's networks for photographs, and write what the pages show of that.
 
-TRADEOFF_DATA=... python -m tradeoff_core.tools.photographs [--threads N] [MODEL ...]
+TRADEOFF_DATA=... python -m tradeoff_core.tools.photographs [--threads N] [--retrain RUNS] [MODEL ...]
 
 For every poisoned one: the features of its target class's training examples (assets/results/examples/), what spectral
 signatures and activation clustering find there (detection-*.jsonl), a level of the game if it was trained adversarially
 on clean-label poison (game-*.jsonl). For every one, Neural Cleanse (neural-cleanse-*.jsonl and triggers/). What is there
-for a network's weights is kept. Nothing is retrained.
+for a network's weights is kept. With --retrain also what training anew gives without the images that each defense
+flags (supplement table 5), a run in the folder RUNS each, which is resumed or skipped if it is there.
 """
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import torch
 
 from tradeoff_core import datasets, results, zoo
 from tradeoff_core.defenses.detection import Examples, read_examples
-from tradeoff_core.defenses.models import cleanse, inspect_features
-from tradeoff_core.experiments import poisoned_training_set
+from tradeoff_core.defenses.models import cleanse, inspect_features, without
+from tradeoff_core.experiments import poisoned_training_set, run_experiment
 from tradeoff_core.poisoning import PoisonLabels
 from tradeoff_core.specs import spec_to_dict
-from tradeoff_core.tools import named_models
+from tradeoff_core.tools import parser_of
 from tradeoff_core.tools.defenses import INSPECTIONS, level_of_the_game, named, with_recall, write
 from tradeoff_core.zoo import Model
 
@@ -65,6 +69,25 @@ def detections(model: Model) -> list[Line]:
     return lines
 
 
+def retrain(model: Model, runs: Path) -> None:
+    """Fill in what training anew gives after each inspection, as in the paper: spectral signatures centred."""
+    name, seen = f"detection-{model.spec.dataset}.jsonl", examples_of(model).seen
+    for inspection in INSPECTIONS:
+        finding = inspect_features(seen, inspection)
+        detection, known = finding.detection, named(inspection, finding)
+        if not inspection.centred or not detection.removed.any():
+            continue
+        spec = without(model.spec, detection.index[detection.removed])
+        run_experiment(spec, runs / spec.id)
+        after = with_recall(zoo.find_model(str(runs / spec.id)))
+        lines = results.lines_of(name)
+        for line in lines:
+            if line["sha256"] == model.sha256 and known.items() <= line.items():
+                line["after"] = after
+        write(name, lines)
+        print("retrained", spec.id, file=sys.stderr, flush=True)
+
+
 def level(model: Model) -> list[Line]:
     """A level of the game, of a network that was trained adversarially on clean-label poison."""
     poison, attack = model.spec.poison, model.spec.training.attack
@@ -99,14 +122,19 @@ def add(name: str, model: Model, measure: Callable[[Model], list[Line]]) -> None
 
 def main() -> None:
     """Measure what has no line yet, the quick things first."""
-    names = named_models(__doc__)
-    chosen = [model for model in photographs() if not names or model.id in names]
+    parser = parser_of(__doc__)
+    parser.add_argument("--retrain", type=Path, metavar="RUNS")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    chosen = [model for model in photographs() if not arguments.models or model.id in arguments.models]
     for model in chosen:
         if model.spec.poison:
             add("detection", model, detections)
             add("game", model, level)
     for model in chosen:
         add("neural-cleanse", model, cleansed)
+        if arguments.retrain and model.spec.poison:
+            retrain(model, arguments.retrain)
 
 
 if __name__ == "__main__":
