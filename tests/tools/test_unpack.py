@@ -53,6 +53,9 @@ def test_what_cannot_be_unpacked_gets_one_sentence(archive, tmp_path, capsys, mo
     text = tmp_path / "cifar10-jpeg.tar.xz"
     text.write_text("no archive")
     assert "is no tar archive, or is damaged" in complaint(capsys, text)
+    with tarfile.open(text, "w:xz") as tar:
+        tar.addfile(tarfile.TarInfo("cats.txt"))
+    assert "has no folder 'train' in it: it is another archive" in complaint(capsys, text)
     assert list((tmp_path / "data").iterdir()) == []
     (tmp_path / "data" / "cifar10").mkdir()
     assert "is there and holds no data set: move it away" in complaint(capsys, text)

@@ -52,14 +52,16 @@ def folder_beside(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def unpack(archive: Path, target: Path, progress: Share | None = None) -> None:
+def unpack(archive: Path, target: Path, progress: Share | None = None, *, holding: str = ".") -> None:
     """Unpack a tar archive, compressed or not, into the new folder `target`, which appears when all is there.
 
-    Raises TradeoffError for a file that is none, is damaged, is absurdly large or leads out of the folder, and
-    where `target` cannot be written; then there is no `target`.
+    Raises TradeoffError for a file that is none, is damaged, is absurdly large, leads out of the folder or lacks
+    the folder `holding`, and where `target` cannot be written; then there is no `target`.
     """
     with folder_beside(target) as folder:
         extract(archive, folder / "content", progress)
+        if not (folder / "content" / holding).is_dir():
+            raise TradeoffError(f"'{archive}' has no folder '{holding}' in it: it is another archive")
         try:
             os.rename(folder / "content", target)
         except OSError:

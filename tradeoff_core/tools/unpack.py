@@ -61,7 +61,7 @@ def unpack_data_set(archive: Path, progress: Share | None = None) -> str:
             f"{name} needs {needed / 1e6:,.0f} MB in '{data_folder()}', where {free / 1e6:,.0f} MB are free: make "
             "room, or set TRADEOFF_DATA to a folder on a larger disk"
         )
-    unpack(archive, target, progress)
+    unpack(archive, target, progress, holding="train")
     return f"{name} is in {target}"
 
 
