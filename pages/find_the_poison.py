@@ -1,5 +1,7 @@
 """A game: mark the poisoned ones of 24 training images, then compare with the defenses and with chance."""
 
+import re
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
@@ -63,9 +65,36 @@ if not (here and levels):
     )
     how_it_works()
     raise pickers.PageEnds
+of_data = "" if data_set == pickers.FIRST else f"-{data_set}"
+
+
+def read_address() -> tuple[dict[int, tuple[int, ...]], dict[int, int]]:
+    """Of each level in the address what was marked, if it was answered, and which hand was dealt."""
+    answers, deals = {}, {}
+    text = st.query_params.get(f"marks{of_data}", "")
+    for level, deal, bits in re.findall(r"(?<![^_])(\d{1,3})\.(\d{1,6})\.([0-9a-f]{1,6})(?![^_])", text):
+        marked = tuple(place for place in range(DEALT) if int(bits, 16) >> place & 1)
+        if int(level) < len(levels):
+            deals[int(level)] = int(deal)
+            if marked:
+                answers[int(level)] = marked
+    return answers, deals
+
+
+def write_address() -> None:
+    """Put answers and hands into the address, so that a reload keeps them: level.hand.marks, the marks as bits."""
+    st.query_params[f"marks{of_data}"] = "_".join(
+        f"{level}.{deals.get(level, 0)}.{sum(1 << place for place in answers.get(level, ())):x}"
+        for level in sorted({*answers, *deals})
+    )
+
+
 # of the data set: a level's number -> what was marked, and which hand
-answers: dict[int, tuple[int, ...]] = st.session_state.setdefault(f"answers-{data_set}", {})
-deals: dict[int, int] = st.session_state.setdefault(f"deals-{data_set}", {})
+if f"game-{data_set}" not in st.session_state:
+    st.session_state[f"game-{data_set}"] = read_address()
+answers, deals = st.session_state[f"game-{data_set}"]
+if answers or deals:
+    write_address()
 
 
 def hand(number: int) -> NDArray[np.int64]:
@@ -116,7 +145,6 @@ def outcome(poisoned: bool, marked: bool) -> str:
     return "**clean, ✗ accused**" if marked else "clean, ✓ left"
 
 
-of_data = "" if data_set == pickers.FIRST else f"-{data_set}"
 number = st.segmented_control(
     "Level",
     range(len(levels)),

@@ -166,10 +166,10 @@ def test_rebuilding_now_takes_the_place_of_the_shipped_run(monkeypatch):
     loaders._cleansings().clear()
 
 
-def play(app: AppTest, level: int, marks: list[int]) -> AppTest:
+def play(app: AppTest, level: int, marks: list[int], deal: int = 0) -> AppTest:
     """Mark these places and ask for the answer."""
     for place in marks:
-        app.checkbox(key=f"mark-{level}-0-{place}").check()
+        app.checkbox(key=f"mark-{level}-{deal}-{place}").check()
     (submit,) = [button for button in app.button if button.label == "Show the answer"]
     return submit.click().run()
 
@@ -198,6 +198,26 @@ def test_marking_nothing_is_asked_to_mark_something():
     app = play(app, 0, [3])
     (again,) = [button for button in app.button if button.label == "Deal this level again"]
     app = again.click().run()
+    assert len(app.checkbox) == 24
+
+
+def test_a_reload_keeps_the_answers_and_the_hands_of_the_game():
+    app = play(opened("find_the_poison"), 0, [3, 23])
+    (again,) = [button for button in app.button if button.label == "Deal this level again"]
+    app = play(again.click().run(), 0, [0, 5], deal=1)
+    marks = app.query_params["marks"]
+    assert marks == "0.1.21"
+    reloaded = opened("find_the_poison", marks=marks)
+    assert everything_said(reloaded) == everything_said(app)
+    assert "After 1 of" in everything_said(reloaded)
+
+
+@pytest.mark.parametrize(
+    "marks", ["", "0.0.0", "99.0.1", "0.0.1000000", "0.-1.1", "x", "0.0.1.1", "0" * 9 + ".0.1"]
+)
+def test_an_address_without_a_level_that_was_answered_starts_the_game(marks):
+    app = opened("find_the_poison", marks=marks)
+    assert not app.exception
     assert len(app.checkbox) == 24
 
 
