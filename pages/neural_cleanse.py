@@ -155,7 +155,7 @@ def in_the_table(labels: PoisonLabels, trigger: type, found: list[results.Cleans
     before, after = published.cleansing(labels, trigger.__name__.lower())
     return {
         "poison": f"{trigger.__name__.lower()}, {labels}",
-        "right class suspected": f"{right} of {len(found)} seeds",
+        "right class suspected": f"{right} of {len(found)} seed{'s' * (len(found) > 1)}",
         "and flagged": f"{caught} of {len(found)}",
         "backdoor success": both("backdoor_success_rate"),
         "clean accuracy": both("clean_accuracy"),
@@ -206,14 +206,15 @@ with left:
     st.subheader("How much each class needs")
     cards.chart(figures.mask_norms(norms, index, classes), name="mask-norms")
     st.caption(
-        "The number on each bar is its anomaly index: how far it lies below the median, in median deviations (negative: above it, which is no sign of a back door)."
+        "The number of each bar is its anomaly index: how far it lies below the median, in median deviations (negative: above it, which is no sign of a back door)."
     )
 with right:
     st.subheader("Is that unusual?")
     everyone = results.cleansed(spec.dataset)
+    others = [e for e in everyone if e.sha256 != model.sha256]
     kinds = {
-        "standard,<br>no poison": [e for e in everyone if not e.spec.poison and not e.spec.training.attack],
-        "adversarial,<br>no poison": [e for e in everyone if not e.spec.poison and e.spec.training.attack],
+        "standard,<br>no poison": [e for e in others if not e.spec.poison and not e.spec.training.attack],
+        "adversarial,<br>no poison": [e for e in others if not e.spec.poison and e.spec.training.attack],
         "this poison,<br>other seeds": [
             e
             for e in everyone
@@ -233,13 +234,17 @@ with right:
     )
     control = [e for e in everyone if not e.spec.poison]
     alarms = sum(bool(e.numbers["flagged_classes"]) for e in control)
-    st.caption(
-        f"The control: of {len(control)} network{'s' * (len(control) > 1)} without any poison, "
-        f"{alarms or 'none'} {'has' if alarms < 2 else 'have'} a class with an index of {SUSPICIOUS:g} or more"
-        + (f": with {len(classes)} classes that happens by luck." if alarms else ".")
-        if control
-        else "The control is missing: no network without poison was measured on this data set."
-    )
+    if control:
+        st.caption(
+            f"The control: of {len(control)} networks without any poison, {alarms or 'none'} {'has' if alarms < 2 else 'have'}"
+            f" a class with an index of {SUSPICIOUS:g} or more"
+            + (f": with {len(classes)} classes that happens by luck." if alarms else ".")
+            if len(control) > 1
+            else f"The control, one network without any poison, has {'a' if alarms else 'no'} class with an index of "
+            f"{SUSPICIOUS:g} or more."
+        )
+    else:
+        st.caption("The control is missing: no network without poison was measured on this data set.")
 
 if "steps" in numbers:
     before, after = numbers["before"], numbers["after"]
@@ -275,7 +280,7 @@ if any(found for _, _, found in kinds_of_poison):
     st.table(table.set_index("poison"), border="horizontal")
     cards.table_buttons(table, "unlearned", "Unlearning the rebuilt trigger")
     st.caption(
-        "Means over the seeds; the last column is the paper's main table 3 for CIFAR-10, where dirty-label poison meets "
+        "Means over the seeds, where there are several; the last column is the paper's main table 3 for CIFAR-10, where dirty-label poison meets "
         "standard training and clean-label poison adversarial training, as here. Our watermark is our own."
     )
 

@@ -287,12 +287,16 @@ def mask_norms(norms: NDArray[np.float64], index: NDArray[np.float64], classes: 
     flagged = index >= SUSPICIOUS
     middle = float(np.median(norms))
     limit = middle - SUSPICIOUS * CONSISTENT * float(np.median(np.abs(norms - middle)))
+    many = len(classes) > 10  # whose names stand upright
     figure = go.Figure()
     figure.add_bar(
         x=list(classes),
         y=norms,
         text=[f"{round(value, 1) + 0:.1f}" for value in index],  # no -0.0
-        textposition="outside",
+        textposition="auto",  # above a bar that is too small
+        insidetextanchor="start",
+        insidetextfont={"color": "white"},
+        textangle=-90 if many else 0,
         cliponaxis=False,
         marker={
             "color": [HIGHLIGHT if flag else NEUTRAL for flag in flagged],
@@ -318,7 +322,8 @@ def mask_norms(norms: NDArray[np.float64], index: NDArray[np.float64], classes: 
             )
     figure.update_xaxes(title="class whose trigger was rebuilt", type="category", fixedrange=True)
     figure.update_yaxes(title="pixels its mask covers (l1 norm)", rangemode="tozero", fixedrange=True)
-    return laid_out(figure, 340 if len(classes) <= 10 else 440)  # many names stand upright
+    figure.update_layout(bargap=0.08 if many else 0.2)
+    return laid_out(figure, 440 if many else 340)
 
 
 def index_control(rows: Sequence[tuple[str, Sequence[Sequence[float]]]], classes: Sequence[str]) -> go.Figure:
