@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = ["width=0.1", "training.batch_size=100", "evaluation.steps=2", "evaluation.epsilon=0.1"]
@@ -61,6 +63,28 @@ def test_two_processes_train_what_one_does_within_noise(settings, tmp_path):
     assert "2 processes" in json.loads((tmp_path / "2" / "card.json").read_text())["hardware"]
     again = trained(tmp_path / "2", settings, 2)  # a finished run is only read
     assert again == two
+
+
+def test_two_processes_train_a_torchvision_network_on_imagenets_folders(tmp_path, monkeypatch):
+    generator = np.random.default_rng(0)
+    for part, count in (("train", 4), ("val", 1)):
+        for name in ("tench", "goldfish", "great_white_shark"):
+            folder = tmp_path / "data" / "imagenet" / part / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = generator.integers(0, 256, (230, 260, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    monkeypatch.setenv("TRADEOFF_DATA", str(tmp_path / "data"))
+    settings = [
+        *("dataset=imagenet", "network=torchvision-shufflenet_v2_x0_5", "poison.target_class=1"),
+        *("training.epochs=1", "training.batch_size=4", "evaluation.steps=1"),
+    ]
+    command = [*launched(2), "-m", "tradeoff_core", "train", "--preset", "tiny-imagenet-standard", "--json"]
+    command += ["--out", str(tmp_path / "run"), "--set", *settings]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["metrics"]["n"] == 3
+    assert "2 processes" in json.loads((tmp_path / "run" / "card.json").read_text())["hardware"]
 
 
 def test_one_process_of_a_machine_decodes_and_all_hear_of_a_failure(tmp_path):

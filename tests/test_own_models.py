@@ -211,8 +211,9 @@ def test_a_value_too_large_for_float16_keeps_its_tensor_in_float32(weights, smal
     assert all(torch.equal(value, stored[name].to(value)) for name, value in loaded.items())
 
 
-def test_names_of_data_parallel_are_accepted(weights, small, pictures, tmp_path):
-    save_file({f"module.{name}": value for name, value in small.state_dict().items()}, weights)
+@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod.module.", "model._orig_mod."])
+def test_names_of_wrapped_networks_are_accepted(wrapper, weights, small, pictures, tmp_path):
+    save_file({wrapper + name: value for name, value in small.state_dict().items()}, weights)
     model = import_model(weights, SMALL, str(pictures), tmp_path / "out")
     images, _ = load_dataset(str(pictures), Split.TEST).take(slice(0, 3)).tensors()
     expected = logits(rounded(classifier(SMALL)), images)

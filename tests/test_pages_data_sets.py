@@ -1,5 +1,6 @@
 """Every page for every data set, with its pictures on this machine and without: numbers, or one sentence."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,15 +65,8 @@ def data(request, pictures, tmp_path, monkeypatch) -> Iterator[str]:
     st.cache_resource.clear()
 
 
-@pytest.mark.parametrize(
-    ("title", "page"),
-    [
-        (title, page)
-        for title in TITLES
-        for page in PAGES
-        if page not in WITHOUT_PICTURES or page == "tradeoff" or title == TITLES[0]
-    ],
-)
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("title", TITLES)
 def test_every_page_runs_for_every_data_set(title, page, data):
     app = opened(page, data=title)
     assert not app.exception
@@ -193,6 +187,14 @@ def test_ones_own_folder_and_network_are_refused_in_one_sentence_or_shown_on_eve
     for wrong in (folder / "nowhere", "~nosuchuser/pictures"):
         app = loaded(app, wrong, weights)
         assert "there is no" in app.error[0].value
+    odd = Path(
+        os.fsdecode(bytes(folder / "test" / "cat") + b"/b\xe4r.png")
+    )  # a name of an old archive, no UTF-8
+    odd.write_text("no picture")
+    app = loaded(app, folder, weights)
+    assert not app.exception
+    assert "test/cat/b?r.png is not a picture that can be read" in app.error[0].value
+    odd.unlink()
     (folder.parent / "text.safetensors").write_text("no weights")
     app = loaded(app, folder, folder.parent / "text.safetensors")
     assert "'text.safetensors' is no safetensors file" in app.error[0].value

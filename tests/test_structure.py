@@ -44,6 +44,12 @@ def test_the_core_never_imports_the_app(file):
     assert not imported(ast.parse(file.read_text())) & {"streamlit", "pages", "app"}
 
 
+def test_what_is_shipped_stays_below_200_mb():
+    files = [file for file in (CORE.parent / "assets").rglob("*") if file.is_file()]
+    assert len(files) > 100
+    assert sum(file.stat().st_size for file in files) < 200e6
+
+
 def test_importing_all_of_the_core_loads_no_streamlit():
     done = subprocess.run(
         [sys.executable, "-c", IMPORT_EVERYTHING], cwd=CORE.parent, capture_output=True, text=True

@@ -28,7 +28,11 @@ from tradeoff_core.zoo import Model, find_model, load_network
 MAX_BYTES = 4_000_000_000  # of a file of weights, which is read at once
 TEST_IMAGES = 200  # of the folder's, to measure on
 EVALUATION = Attack(epsilon=4 / 255, steps=10)
-DATA_PARALLEL = "module."  # what torch.nn.DataParallel puts before every name
+WRAPPERS = (
+    "module.",
+    "_orig_mod.",
+    "model.",
+)  # what DataParallel, torch.compile and Lightning put before every name
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # GoogLeNet's and Inception's heads for training alone
 CONVERT = (
     "convert it where it was made, with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
@@ -106,8 +110,9 @@ def _parsed(content: bytes, name: str) -> dict[str, Tensor]:
         raise TradeoffError(f"'{name}' is {kind}: {CONVERT}") from None
     except (KeyError, TypeError, ValueError, RuntimeError):  # kinds of numbers that torch lacks
         raise TradeoffError(f"'{name}' holds numbers of an unknown kind: save them as float32") from None
-    if all(key.startswith(DATA_PARALLEL) for key in tensors):
-        tensors = {key.removeprefix(DATA_PARALLEL): value for key, value in tensors.items()}
+    for wrapper in (*WRAPPERS, *WRAPPERS):  # one may lie in another
+        if all(key.startswith(wrapper) for key in tensors):
+            tensors = {key.removeprefix(wrapper): value for key, value in tensors.items()}
     return {key: value for key, value in tensors.items() if not key.startswith(AUXILIARY)}
 
 

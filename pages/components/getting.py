@@ -26,7 +26,7 @@ def offer(name: str, *, samples: bool = True, training: bool = False) -> bool:
         _decode(full, (Split.TRAIN, Split.TEST) if training and readable else (Split.TEST,))
         return readable or samples
     if shown is None or not samples:
-        said = "so its pictures are missing here. The shipped numbers and curves were measured on it."
+        said = "so its pictures are missing here. The shipped numbers were measured on it."
     else:
         count = len(datasets.load_dataset(shown, Split.TEST))
         said = f"so what is computed live is on {count} sample pictures. Shipped numbers were measured on all of it."

@@ -208,6 +208,11 @@ def alone(root: Path) -> None:
             shutil.rmtree(root / part / name)
 
 
+def shrink(root: Path) -> None:
+    for file in root.rglob("*.png"):
+        Image.new("RGB", (2, 2)).save(file)
+
+
 def bomb(file: Path) -> None:
     Image.new("1", (9000, 9000)).save(file)
 
@@ -249,6 +254,7 @@ TROUBLE = {
         lambda root: os.truncate(root / "train" / "cat" / "0007.png", 0),
         "^train/cat/0007.png is not a picture|^train/cat/0007.png is empty",
     ),
+    "tiny pictures": (shrink, "the pictures in '.*my pictures' are 2 x 2: at least 4 a side"),
     "an image bomb": (
         lambda root: bomb(root / "train" / "cat" / "0007.png"),
         "^train/cat/0007.png is 9000 x 9000: choose one of at most 8192 a side",

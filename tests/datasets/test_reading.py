@@ -36,8 +36,12 @@ def bomb(width: int, height: int) -> bytes:
     ("orientation", "turned_back"),  # how the stored pixels must lie so that EXIF says "turn me upright"
     [
         (1, lambda a: a),
+        (2, np.fliplr),
         (3, lambda a: np.rot90(a, 2)),
+        (4, np.flipud),
+        (5, lambda a: np.rot90(np.fliplr(a), 1)),
         (6, lambda a: np.rot90(a, 1)),
+        (7, lambda a: np.rot90(np.fliplr(a), -1)),
         (8, lambda a: np.rot90(a, -1)),
     ],
 )
@@ -57,6 +61,14 @@ def test_pictures_are_turned_upright(orientation, turned_back):
 )
 def test_a_damaged_orientation_is_passed_over(exif):
     assert read_picture(stored(Image.fromarray(CORNERS), "JPEG", exif=exif), "odd.jpg").size == (2, 2)
+
+
+def test_an_odd_tag_beside_the_orientation_does_no_harm():
+    """A position in GPS tag 19 as three ratios where one word should be, as some telephones write it."""
+    exif = struct.pack("<2sHIHHHIIHHIII", b"II", 42, 8, 2, ORIENTATION, 3, 1, 6, 0x8825, 4, 1, 38, 0)
+    exif += struct.pack("<HHHIII6I", 1, 19, 5, 3, 56, 0, 1, 1, 2, 1, 3, 1)
+    content = stored(Image.new("L", (5, 4)), "JPEG", exif=b"Exif\x00\x00" + exif)
+    assert read_picture(content, "phone.jpg").size == (4, 5)
 
 
 BAD = {

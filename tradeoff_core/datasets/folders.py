@@ -24,6 +24,7 @@ from tradeoff_core.paths import cache_folder, data_folder
 
 VERSION = 1  # of how pictures are decoded, split and kept; another one decodes anew
 OWN_TEST_FOLDERS = ("test", "val")
+LEAST_OWN_SIDE = 4  # on which a sticker of 3 x 3 is not the whole picture
 MAX_OWN_SIDE = 224  # of a user's pictures, which keep their size up to here
 CIFAR10_CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
@@ -111,7 +112,7 @@ def load_own_folder(name: str, split: Split, progress: Share | None) -> ImageDat
 
     Pictures of one square size, at most 224 a side, keep it; else their shorter side is scaled to 224 and their
     middle cut. They are grey (C = 1) if all are, and RGB if not. Raises TradeoffError for one class alone, for
-    a class that only one part has, and for a class with one picture to train on.
+    a class that only one part has, for a class with one picture to train on, and for pictures of 3 x 3 or fewer.
     """
     root = Path(name)
     if not is_folder(root):
@@ -149,6 +150,10 @@ def _own_fit(listings: list[Listing]) -> Fit:
                 sizes.add(size)
                 all_grey = all_grey and grey
     width, height = sizes.pop() if len(sizes) == 1 else (0, 1)
+    if width == height < LEAST_OWN_SIDE:
+        raise TradeoffError(
+            f"the pictures in '{listings[0].folder.parent}' are {width} x {height}: at least {LEAST_OWN_SIDE} a side are needed"
+        )
     side = width if width == height <= MAX_OWN_SIDE else MAX_OWN_SIDE
     return Fit(side, side, 1 if all_grey else 3)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from tradeoff_core.errors import TradeoffError
 
@@ -24,13 +24,23 @@ MAX_BYTES = 20_000_000
 MAX_SIDE = 8192
 MAX_ASPECT = 8  # a longer strip is cut before it is scaled, which might fill the memory
 GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B"}
-# what Pillow raises for what it cannot read, with a damaged orientation among it
+ORIENTATION = 0x0112  # the EXIF tag, and the turn that sets a picture upright
+UPRIGHT: dict[object, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# what Pillow raises for what it cannot read
 UNREADABLE_PICTURE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, LookupError, struct.error)
 
 # what is large is refused below; Pillow warns of that, and of damaged orientations, with a line of code
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", message="Corrupt EXIF data")
-warnings.filterwarnings("ignore", message="Tag data larger than file")
+warnings.filterwarnings("ignore", message="Tag data larger than file|Truncated File Read")
 
 
 def read_picture(
@@ -51,12 +61,23 @@ def read_picture(
         if getattr(picture, "is_animated", False) and picture.format != "MPO":
             raise TradeoffError(f"{name} is animated: choose a still picture")
         picture.load()
-        ImageOps.exif_transpose(picture, in_place=True)
     except Image.DecompressionBombError:
         raise TradeoffError(f"{name} has too many pixels: choose one of at most {max_side} a side") from None
     except UNREADABLE_PICTURE:
         raise TradeoffError(f"{name} is not a picture that can be read: choose a PNG, JPEG or WebP") from None
-    return picture
+    return _upright(picture)
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """The picture turned as its EXIF orientation says; a damaged one is passed over.
+
+    Pillow's exif_transpose writes the other tags anew, and raises for those that are of another type than they should.
+    """
+    try:
+        turn = UPRIGHT.get(picture.getexif().get(ORIENTATION))
+    except (*UNREADABLE_PICTURE, TypeError, AttributeError):
+        return picture
+    return picture if turn is None else picture.transpose(turn)
 
 
 def read_picture_file(path: Path | str, name: str) -> Image.Image:
