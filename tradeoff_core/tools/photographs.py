@@ -83,7 +83,7 @@ def retrain(model: Model, runs: Path) -> None:
         lines = results.lines_of(name)
         for line in lines:
             if line["sha256"] == model.sha256 and known.items() <= line.items():
-                line["after"] = after
+                line |= detection.document() | {"after": after}  # of the very images that were removed
         write(name, lines)
         print("retrained", spec.id, file=sys.stderr, flush=True)
 
