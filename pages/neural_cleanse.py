@@ -17,7 +17,7 @@ from tradeoff_core.triggers import Sticker, Watermark
 MINUTES = {
     28: "one to two minutes",
     32: "six minutes or so",
-    64: "half an hour or more",
+    64: "an hour or so",
 }  # by the image's side
 MOST_CLASSES = 20  # whose triggers are rebuilt together
 
@@ -152,7 +152,7 @@ def in_the_table(labels: PoisonLabels, trigger: type, found: list[results.Cleans
         means = [100 * float(np.mean([e.numbers[when][key] for e in found])) for when in ("before", "after")]
         return f"{means[0]:.1f}% → {means[1]:.1f}%"
 
-    before, after = published.cleansing(labels, trigger.__name__.lower())
+    of, before, after = published.cleansing(spec.dataset, labels, trigger.__name__.lower())
     return {
         "poison": f"{trigger.__name__.lower()}, {labels}",
         "right class suspected": f"{right} of {len(found)} seed{'s' * (len(found) > 1)}",
@@ -160,7 +160,7 @@ def in_the_table(labels: PoisonLabels, trigger: type, found: list[results.Cleans
         "backdoor success": both("backdoor_success_rate"),
         "clean accuracy": both("clean_accuracy"),
         "adversarial accuracy": both("adversarial_accuracy"),
-        "published backdoor success": f"{before:.1%} → {after:.1%}",
+        f"published for {of}": f"{before:.1%} → {after:.1%}",
     }
 
 
@@ -280,7 +280,7 @@ if any(found for _, _, found in kinds_of_poison):
     st.table(table.set_index("poison"), border="horizontal")
     cards.table_buttons(table, "unlearned", "Unlearning the rebuilt trigger")
     st.caption(
-        "Means over the seeds, where there are several; the last column is the paper's main table 3 for CIFAR-10, where dirty-label poison meets "
+        "Means over the seeds, where there are several; the last column is backdoor success in the paper's main table 3, where dirty-label poison meets "
         "standard training and clean-label poison adversarial training, as here. Our watermark is our own."
     )
 
