@@ -298,9 +298,10 @@ def effect(model: Model, ways: dict[str, Callable[[results.Defended], bool]]) ->
                 rows.append((f"{name}<br>(flags nothing)" if nothing else name, after))
         cards.chart(figures.before_and_after(rows), name="before-and-after")
         st.markdown(in_a_sentence(rows))
+        seeds = ", ".join(str(entry.spec.seed) for entry in base)
+        of_seeds = f"seeds {seeds} (small markers) and their mean" if len(base) > 1 else f"seed {seeds}"
         st.caption(
-            f"Networks trained anew after removing, seeds {', '.join(str(entry.spec.seed) for entry in base)} "
-            f"(small markers) and their mean; {base[0].before['n']:,} test images, "
+            f"Networks trained anew after removing, {of_seeds}; {base[0].before['n']:,} test images, "
             f"{base[0].before['target_n']} of class {cards.called(model, model.spec.target_class)} for its recall: the share of "
             "its true images that are still read as it. Removing many of a class costs recall, and a "
             "network that hardly ever answers with a class cannot be sent to it either: so look at both."
