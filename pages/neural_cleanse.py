@@ -234,17 +234,12 @@ with right:
     )
     control = [e for e in everyone if not e.spec.poison]
     alarms = sum(bool(e.numbers["flagged_classes"]) for e in control)
-    if control:
-        st.caption(
-            f"The control: of {len(control)} networks without any poison, {alarms or 'none'} {'has' if alarms < 2 else 'have'}"
-            f" a class with an index of {SUSPICIOUS:g} or more"
-            + (f": with {len(classes)} classes that happens by luck." if alarms else ".")
-            if len(control) > 1
-            else f"The control, one network without any poison, has {'a' if alarms else 'no'} class with an index of "
-            f"{SUSPICIOUS:g} or more."
-        )
-    else:
-        st.caption("The control is missing: no network without poison was measured on this data set.")
+    st.caption(
+        f"The control, networks without any poison: {len(control)}. Of these with an index of {SUSPICIOUS:g} or more: {alarms}"
+        + (f", which with {len(classes)} classes happens by luck." if alarms else ".")
+        if control
+        else "The control is missing: no network without poison was measured on this data set."
+    )
 
 if "steps" in numbers:
     before, after = numbers["before"], numbers["after"]

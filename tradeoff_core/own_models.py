@@ -28,11 +28,8 @@ from tradeoff_core.zoo import Model, find_model, load_network
 MAX_BYTES = 4_000_000_000  # of a file of weights, which is read at once
 TEST_IMAGES = 200  # of the folder's, to measure on
 EVALUATION = Attack(epsilon=4 / 255, steps=10)
-WRAPPERS = (
-    "module.",
-    "_orig_mod.",
-    "model.",
-)  # what DataParallel, torch.compile and Lightning put before every name
+# what torch's DataParallel, torch.compile and Lightning put before every name
+WRAPPERS = ("module.", "_orig_mod.", "model.")
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # GoogLeNet's and Inception's heads for training alone
 CONVERT = (
     "convert it where it was made, with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"

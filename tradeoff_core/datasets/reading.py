@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tradeoff_core.errors import TradeoffError
 
@@ -24,16 +24,7 @@ MAX_BYTES = 20_000_000
 MAX_SIDE = 8192
 MAX_ASPECT = 8  # a longer strip is cut before it is scaled, which might fill the memory
 GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B"}
-ORIENTATION = 0x0112  # the EXIF tag, and the turn that sets a picture upright
-UPRIGHT: dict[object, Image.Transpose] = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+ORIENTATION = 0x0112  # the EXIF tag
 # what Pillow raises for what it cannot read
 UNREADABLE_PICTURE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, LookupError, struct.error)
 
@@ -71,13 +62,16 @@ def read_picture(
 def _upright(picture: Image.Image) -> Image.Image:
     """The picture turned as its EXIF orientation says; a damaged one is passed over.
 
-    Pillow's exif_transpose writes the other tags anew, and raises for those that are of another type than they should.
+    Pillow writes the other tags anew when it turns a picture, and fails on those of an unexpected type: they go first.
     """
     try:
-        turn = UPRIGHT.get(picture.getexif().get(ORIENTATION))
+        exif = picture.getexif()
+        for tag in set(exif) - {ORIENTATION}:
+            del exif[tag]
+        ImageOps.exif_transpose(picture, in_place=True)
     except (*UNREADABLE_PICTURE, TypeError, AttributeError):
-        return picture
-    return picture if turn is None else picture.transpose(turn)
+        pass
+    return picture
 
 
 def read_picture_file(path: Path | str, name: str) -> Image.Image:
