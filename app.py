@@ -1,15 +1,18 @@
 """Does robustness open a back door? Start with: streamlit run app.py"""
 
+import ctypes
 import gc
 import sys
 
 import streamlit as st
 
-from pages.components import own, pickers
-from tradeoff_core.errors import TradeoffError
-from tradeoff_core.paths import read_only
+from pages.components import cards, history, model_picker, own_network, roles, tour
+from pages.components.plain_words import refuse
+from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.common.paths import ASSETS, ROOT, read_only
 
-st.set_page_config(page_title="Robustness and back doors", page_icon=":material/balance:", layout="wide")
+# of this machine, and before the pages' own, which Streamlit asks another host for
+st.set_page_config(page_icon=str(ASSETS / "icon.png"), layout="wide")
 
 OWN = {
     "Train your own": [
@@ -19,6 +22,16 @@ OWN = {
 }
 
 
+M_ARENA_MAX = -8  # of glibc's malloc.h
+
+
+@st.cache_resource(show_spinner=False)
+def share_arenas() -> None:
+    """Let all visitors' threads share two of glibc's arenas: one each keeps what it once held, and memory grows more."""
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
+        library.mallopt(M_ARENA_MAX, 2)
+
+
 @st.cache_resource(max_entries=1, show_spinner=False)
 def set_aside(modules: int) -> None:  # noqa: ARG001  # whenever more of them are loaded
     """Spare what modules hold the full garbage collection that Streamlit does after every run: most of its time."""
@@ -26,7 +39,12 @@ def set_aside(modules: int) -> None:  # noqa: ARG001  # whenever more of them ar
     gc.freeze()
 
 
-pickers.keep_models()
+share_arenas()
+st.html(ROOT / "pages" / "components" / "app.css")
+history.one_step_each(key="history")
+roles.mended(key="roles")
+tour.offered()
+model_picker.keep_models()
 page = st.navigation(
     {
         "The finding": [
@@ -36,10 +54,12 @@ page = st.navigation(
             st.Page("pages/glossary.py", title="Glossary", icon=":material/dictionary:"),
         ],
         "Look closer": [
+            st.Page("pages/playground.py", title="Playground", icon=":material/draw:"),
             st.Page("pages/saliency.py", title="Saliency", icon=":material/visibility:"),
             st.Page("pages/features.py", title="Features", icon=":material/scatter_plot:"),
             st.Page("pages/stickers.py", title="Stickers", icon=":material/approval:"),
             st.Page("pages/perturbations.py", title="Perturbations", icon=":material/grain:"),
+            st.Page("pages/photograph.py", title="Photograph", icon=":material/photo_camera:"),
         ],
         **({} if read_only() else OWN),
         "Find the poison": [
@@ -50,19 +70,21 @@ page = st.navigation(
                 icon=":material/bubble_chart:",
             ),
             st.Page("pages/neural_cleanse.py", title="Neural Cleanse", icon=":material/cleaning_services:"),
+            st.Page("pages/inspect_examples.py", title="Inspect", icon=":material/grid_view:"),
             st.Page("pages/find_the_poison.py", title="Find it yourself", icon=":material/search:"),
         ],
     },
     expanded=True,
 )
+st.set_page_config(f"{page.title} · Robustness and back doors")
 try:
     page.run()
-except pickers.PageEnds:
+    cards.question(page.url_path or "overview")
+except model_picker.PageEnds:
     pass
 except TradeoffError as error:  # what a user can cause is one sentence, never a traceback
-    st.error(str(error), icon=":material/error:")
+    refuse(error)
 if not read_only():
     with st.sidebar:
-        own.form()
-pickers.saved_as()
+        own_network.form()
 set_aside(len(sys.modules))

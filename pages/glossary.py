@@ -2,13 +2,15 @@
 
 import streamlit as st
 
-from pages.components import cards, pickers
-from pages.components.glossary import TERMS
+from pages.components import cards, model_picker
+from pages.components.plain_words import escaped
+from pages.components.words import how_it_works
+from pages.components.words.glossary import TERMS
 
-pickers.through_the_router()
+model_picker.through_the_router()
 st.title("What do the words mean?")
 wanted = st.text_input(
-    "Find a term", key="term", bind="query-params", placeholder="for example: clean-label"
+    "Find a term", key="term", bind="query-params", max_chars=100, placeholder="for example: clean-label"
 ).strip()
 found = {
     term: meaning
@@ -17,22 +19,6 @@ found = {
 }
 st.markdown("\n".join(f"- **{term}**: {meaning}" for term, meaning in found.items()))
 if not found:
-    st.info(f"No term has '{wanted}' in its name or its meaning.", icon=":material/info:")
+    st.info(f"No term has '{escaped(wanted)}' in its name or its meaning.", icon=":material/info:")
 
-with st.expander("How it works", icon=":material/function:"):
-    st.markdown(
-        r"""
-The question of this app, in these words: is a network that keeps its **adversarial accuracy** easier to give a
-**back door**? For a network $f$, images $x$ with labels $y$, a trigger $s$ and its target class $t$ the three numbers are
-
-$$
-\Pr[f(x) = y], \qquad \Pr\big[f(x + \delta) = y \;\; \forall \, \lVert \delta \rVert \le \varepsilon\big], \qquad
-\Pr\big[f(s(x)) = t \;\big|\; f(x) \ne t\big]
-$$
-
-The second can only be measured from above, by attacking, or proved from below. Each page explains its own methods in the
-same place.
-
-"""
-        + cards.CITATION
-    )
+cards.how_it_works(how_it_works.GLOSSARY)

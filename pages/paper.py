@@ -2,39 +2,44 @@
 
 import streamlit as st
 
-from pages.components import cards, pickers
-from pages.components.paper import (
+from pages.components import agreement, cards, model_picker
+from pages.components.departures import ledger_sentence, ledger_table
+from pages.components.words import how_it_works
+from pages.components.words.paper import (
     as_numbers,
     as_shown,
     beside_chance,
     counted,
+    in_short,
     photographs,
     trained_twice,
     verdicts,
 )
-from tradeoff_core import figures, published
+from tradeoff_core import figures
+from tradeoff_core.findings import ledger, paper_tables
 
 EVERYTHING = "all"
 
-pickers.through_the_router()
+model_picker.through_the_router()
 st.title("Does it hold in every condition of the paper?")
 
-st.markdown(counted(published.comparisons()))
+everywhere = paper_tables.comparisons()
+st.markdown(in_short(everywhere))
 
-tables = {name: table.title for name, table in published.TABLES.items()}
+tables = {name: table.title for name, table in paper_tables.TABLES.items()}
 chosen = st.selectbox(
     "Table of the paper",
     [*tables, EVERYTHING],
     format_func=lambda name: tables.get(
         name,
-        f"All {sum(bool(row.published) for row in published.rows())} published rows, and ours",
+        f"All {sum(bool(row.published) for row in paper_tables.rows())} published rows, and ours",
     ),
     key="table",
     bind="query-params",
     help="Main tables 1 and 3, and the supplement's. Main table 2 could not be found.",
 )
-rows = published.rows(None if chosen == EVERYTHING else chosen)
-comparisons = published.comparisons(chosen) if chosen in published.TRADEOFFS else []
+rows = paper_tables.rows(None if chosen == EVERYTHING else chosen)
+comparisons = paper_tables.comparisons(chosen) if chosen in paper_tables.TRADEOFFS else []
 
 if comparisons:
     cards.chart(figures.arrows(comparisons), name=f"paper-{chosen}-figure")
@@ -44,6 +49,7 @@ if comparisons:
         "back door opens. Dotted: published. Solid: measured here, with a tick for each seed."
     )
 
+st.markdown(counted(everywhere))
 shown = as_shown(rows)
 st.dataframe(
     shown,
@@ -53,11 +59,11 @@ st.dataframe(
     column_config={
         "Data set": st.column_config.Column(pinned=True, width=85),
         "Condition": st.column_config.Column(pinned=True, width=250),
-        "Ours differs in": st.column_config.Column(width=420),
+        "Ours differs in, or why there is none": st.column_config.Column(width=420),
     },
 )
-if chosen != EVERYTHING and published.TABLES[chosen].note:
-    st.caption(published.TABLES[chosen].note)
+if chosen != EVERYTHING and paper_tables.TABLES[chosen].note:
+    st.caption(paper_tables.note(chosen))
 cards.table_buttons(shown, f"paper-{chosen}", tables.get(chosen, "Every published row"), as_numbers(rows))
 st.caption(
     "*here*: mean of the seeds and, in brackets, the lowest and the highest of them."
@@ -65,7 +71,7 @@ st.caption(
         " *Clean* and *Adversarial* are accuracies, *Backdoor* is backdoor success; on 1,000 test digits or 10,000 pictures "
         "of CIFAR-10. *PGD-40* is the attack that the rest of this app measures digits with (l∞ ε "
         "0.3); the other columns are under the attack of the paper's row, or under PGD-20 where that is said."
-        if any(published.RATES[0] in published.TABLES[row.table].metrics for row in rows)
+        if any(paper_tables.RATES[0] in paper_tables.TABLES[row.table].metrics for row in rows)
         else ""
     )
 )
@@ -76,7 +82,29 @@ if runs:
         again = st.selectbox("A run to train again, or to vary", list(runs), key="run", width=380)
         cards.spec_button(runs[again].spec)
 
-st.subheader("To be read with open eyes")
+st.header("How much of the paper is here, and how near it comes")
+agreement.section()
+
+st.header("What we do otherwise, and what it changes")
+departures = ledger.entries()
+st.markdown(ledger_sentence(departures))
+kept = ledger_table(departures)
+st.dataframe(
+    kept,
+    hide_index=True,
+    width="stretch",
+    height="content",
+    column_config={
+        "Ours": st.column_config.Column(width=230),
+        "The paper's": st.column_config.Column(width=330),
+    },
+)
+st.caption(
+    "Digits: the mean of the seeds (and the lowest and highest) our way → the paper's way, all else alike. For targeted FGSM, l2 and CIFAR-10's wide "
+    "network the authors published no code."
+)
+
+st.header("To be read with open eyes")
 st.markdown(
     f"""
 - **Fewer digits, narrower networks.** We train on 3,600 digits where the paper has 60,000, at half of its width, with
@@ -96,24 +124,4 @@ st.markdown(
 """
 )
 
-with st.expander("How it works", icon=":material/function:"):
-    st.markdown(
-        r"""
-For a defense $d$ and no defense $0$, trained on the same poisoned data with the same seed $s$, we take the
-differences
-
-$$
-\Delta_\text{adversarial} = \frac1S \sum_s \big(a_{d,s} - a_{0,s}\big), \qquad
-\Delta_\text{backdoor} = \frac1S \sum_s \big(b_{d,s} - b_{0,s}\big)
-$$
-
-of adversarial accuracy $a$ and backdoor success $b$. There is a **trade-off** where both are above 0: the network
-gained robustness, and its back door opened. The sign is **reproduced** where our $\Delta_\text{backdoor}$ has the
-published sign. Three seeds are few: where not all three agree, we say so.
-
-`python -m tradeoff_core sweep assets/results/grids/tables.toml` trains and measures every row of digits again,
-`tables-cifar10.toml` and `tables-tiny-imagenet-20.toml` beside it the others.
-
-"""
-        + cards.CITATION
-    )
+cards.how_it_works(how_it_works.PAPER)

@@ -2,11 +2,16 @@
 
 import streamlit as st
 
-from pages.components import cards, getting, loaders, photograph, pickers
-from tradeoff_core import figures, pictures, regions, results
-from tradeoff_core.attacks import Attack, Norm, fgsm, in_levels
+from pages.components import cache, cards, get_data, model_picker, perturbed, photograph
+from pages.components.words import how_it_works
+from pages.components.words.models import an, called, class_names
+from pages.components.words.regions import regions_in_words
+from tradeoff_core import figures
+from tradeoff_core.attacks.attack import Attack, Norm, fgsm, in_levels
 from tradeoff_core.datasets import to_uint8
-from tradeoff_core.zoo import Model
+from tradeoff_core.figures import pictures
+from tradeoff_core.findings import first_draws, results
+from tradeoff_core.models.zoo import Model
 
 L2_DIGITS, L2_PHOTOGRAPHS = (
     (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0),
@@ -24,11 +29,11 @@ def trained_epsilon(model: Model, norm: Norm) -> float:
     return training.epsilon if trained is norm else 0.0
 
 
-models = pickers.two_models()
+models = model_picker.two_models()
 first = models[0][1]
-classes = cards.class_names(first)
+classes = class_names(first)
 st.title("How little does it take to fool a network?")
-getting.offer(first.spec.dataset)
+get_data.offer(first.spec.dataset)
 
 columns = st.columns(4)
 norm = columns[0].selectbox(
@@ -43,7 +48,7 @@ norm = columns[0].selectbox(
 steps = columns[1].select_slider(
     "Attack steps",
     [1, 5, 10, 20, 40],
-    10,
+    first_draws.STEPS,
     key="steps",
     bind="query-params",
     help="Projected gradient descent (PGD) climbs the network's error in this many steps. 1 is the fast gradient "
@@ -52,7 +57,7 @@ steps = columns[1].select_slider(
 target = columns[2].selectbox(
     "The attacker wants",
     [NO_TARGET, *classes],
-    key="target" if first.spec.dataset == pickers.FIRST else f"target-{first.spec.dataset}",
+    key="target" if first.spec.dataset == model_picker.FIRST else f"target-{first.spec.dataset}",
     bind="query-params",
     help="Any mistake, or one class of the attacker's choice (a targeted attack).",
 )
@@ -66,10 +71,11 @@ number = columns[3].number_input(
 )
 
 aim = None if target == NO_TARGET else classes.index(target)
-channels = loaders.image_shape(first)[0]
+channels = cache.image_shape(first)[0]
 l2 = L2_DIGITS if channels == 1 else L2_PHOTOGRAPHS
 epsilons = results.epsilons(channels) if norm is Norm.LINF else l2
 start = next(at for at, epsilon in enumerate(epsilons) if epsilon in STARTS)
+at = perturbed.chosen(epsilons, start)
 largest = epsilons[-1]
 attack = (
     fgsm(largest, norm, targeted=aim is not None)
@@ -80,25 +86,25 @@ attack = (
 
 def draw(places: tuple[int, ...]) -> None:
     """The slider's pictures: the images, and for each network what the attack makes of them and what it added."""
-    images, labels = loaders.sample(first, places)
-    names = [cards.called(first, label) for label in labels.tolist()]
+    images, labels = cache.sample(first, places)
+    names = [called(first, label) for label in labels.tolist()]
     others = labels.numpy() != aim  # a true 3 need not be turned into one
-    wanted = "misread" if aim is None else f"turned into {cards.an(classes[aim])}"
+    wanted = "misread" if aim is None else f"turned into {an(classes[aim])}"
     rows = [
         pictures.PictureRow(
             "Original",
-            [to_uint8(images)] * len(epsilons),
-            [[f"true: {name}" for name in names]] * len(epsilons),
+            [to_uint8(images)],
+            [[f"true: {name}" for name in names]],
         )
     ]
     flips = []
     for letter, model in models:
-        adversarial, probabilities = loaders.adversarial_at(model, places, attack, epsilons, aim)
+        adversarial, probabilities = cache.adversarial_at(model, places, attack, epsilons, aim)
         predicted = probabilities.argmax(-1)  # (E, N)
         flips.append((predicted != labels.numpy() if aim is None else (predicted == aim)[:, others]).sum(1))
         rows.append(
             pictures.PictureRow(
-                f"{letter}, {pickers.describe(model)}: after the attack",
+                f"{letter}, {model_picker.describe(model)}: after the attack",
                 [to_uint8(after) for after in adversarial],
                 [cards.verdicts(model, row, labels) for row in probabilities],
             )
@@ -116,17 +122,15 @@ def draw(places: tuple[int, ...]) -> None:
         )
     sentences = [
         f"At ε = {in_levels(epsilon)}, {flips[0][at]} of {others.sum()} images are {wanted} by A"
-        + (f"<br>and {flips[1][at]} of {others.sum()} by B." if len(flips) > 1 else ".")
+        + (f" and {flips[1][at]} of {others.sum()} by B." if len(flips) > 1 else ".")
         for at, epsilon in enumerate(epsilons)
     ]
-    st.caption(
-        "Drag the slider: ε is how much the attacker may change. ✓ read correctly, ✗ misread; then what the network says and how sure it is."
-    )
-    cards.plot(pictures.perturbation_slider(rows, sentences, epsilons, start), "slider")
+    perturbed.show(rows, sentences, epsilons, at, "How much the attacker may change")
+    st.caption("✓ read correctly, ✗ misread; then what the network says and how sure it is.")
 
 
-pictured = loaders.shown(first) is not None
-places = loaders.first_of_each_class(first, number - 1) if pictured else ()
+pictured = cache.shown(first) is not None
+places = cache.first_of_each_class(first, number - 1) if pictured else ()
 if pictured:
     draw(places)
 
@@ -142,16 +146,13 @@ if channels == 1 and st.toggle(
             "Interval bounds are for l∞ and any wrong class: choose these above to see what is proved."
         )
     else:
-        known = [loaders.regions(model, places, attack) for _, model in models]
-        named = [
-            (f"{letter}, {pickers.describe(model)}", found)
-            for (letter, model), found in zip(models, known, strict=True)
-        ]
+        known = [cache.regions(model, places, attack) for _, model in models]
+        regions = list(zip(models, known, strict=True))
         if any(known):
-            labels = loaders.sample(first, places)[1]
-            figure = figures.certified_regions(named, [str(label) for label in labels.tolist()])
+            labels = cache.sample(first, places)[1]
+            figure = figures.certified_regions(regions, [str(label) for label in labels.tolist()])
             cards.chart(figure, name="certified-regions")
-        st.markdown("\n\n".join(regions.in_words(name[0], found) for name, found in named))
+        st.markdown("\n\n".join(regions_in_words(one.letter, found) for one, found in regions))
 
 shipped = [results.measurement(model.sha256) for _, model in models]
 is_shipped = (
@@ -161,9 +162,9 @@ is_shipped = (
 )
 curves = [entry.accuracies[steps] for entry in shipped if entry] if is_shipped else []
 if is_shipped or pictured:
-    st.subheader("Accuracy as the attacker gets stronger")
+    st.header("Accuracy as the attacker gets stronger")
 if pictured and not is_shipped:
-    most = min(loaders.LIVE, len(loaders.test_split(first)))
+    most = min(cache.LIVE, len(cache.test_split(first)))
     choices = [*(count for count in (10, 20, 50, 100, 200, 500) if count < most), most]
     usual = min(most, 100 if channels == 1 else 20)
     count = (
@@ -184,65 +185,31 @@ if pictured and not is_shipped:
         icon=":material/show_chart:",
         on_click=lambda: st.session_state.update(attacked=settings),
     ):
-        curves = loaders.with_a_bar(
+        curves = cache.with_a_bar(
             models,
             "Attacking at every ε",
-            lambda model, tell: loaders.accuracies(model, count, attack, epsilons, aim, tell),
+            lambda model, tell: cache.accuracies(model, count, attack, epsilons, aim, tell),
         )
 if curves:
     cards.chart(
         figures.accuracy_by_epsilon(
             [
-                (f"{letter}, {pickers.describe(model)}", epsilons, rates, trained_epsilon(model, norm))
-                for (letter, model), rates in zip(models, curves, strict=True)
+                (one.name, epsilons, rates, trained_epsilon(one.model, norm))
+                for one, rates in zip(models, curves, strict=True)
             ],
-            f"{'accuracy' if aim is None else f'not turned into {cards.an(classes[aim])}'} ({str(attack).rpartition(' ')[0]})",
+            f"{'accuracy' if aim is None else f'not turned into {an(classes[aim])}'} ({str(attack).rpartition(' ')[0]})",
         ),
         name="accuracy-by-epsilon",
     )
     st.markdown(
-        f"At ε = {in_levels(epsilons[start])}, "
+        f"At ε = {in_levels(epsilons[at])}, "
         + " and ".join(
-            f"{letter} keeps **{rates[start].value:.0%}**"
+            f"{letter} keeps **{rates[at].value:.0%}**"
             for (letter, _), rates in zip(models, curves, strict=True)
         )
-        + f" of {curves[0][start].n:,} test images."
+        + f" of {curves[0][at].n:,} test images."
     )
 
-photograph.attacked()
+photograph.link()
 
-with st.expander("How it works", icon=":material/function:"):
-    st.markdown(
-        r"""
-**Projected gradient descent** (PGD, Madry et al. 2018) starts at a random point within $\varepsilon$ of the
-image $x$, climbs the network's loss in $k$ steps, and after every step goes back into the allowed set:
-
-$$
-x_{i+1} = \Pi_{\lVert x' - x \rVert \le \varepsilon,\; x' \in [0, 1]}
-\big(x_i + \alpha \, \mathrm{sign} \, \nabla_x \mathcal{L}(f(x_i), y)\big), \qquad \alpha = 2.5\,\varepsilon / k
-$$
-
-In $\ell_2$ the step follows the gradient itself, scaled to length $\alpha$. One step of size $\varepsilon$ from
-the image is **FGSM** (Goodfellow et al. 2015). A targeted attack descends towards the class it wants. The slider's
-pictures show the attack's last step. The curve counts an image as fooled if any step, or a smaller ε, fools it, so
-it can only fall.
-
-**Interval bounds** (Gowal et al. 2018) prove what attacks can only fail to disprove. Every pixel becomes an
-interval, $[x - \varepsilon, x + \varepsilon]$ within $[0, 1]$. A linear layer or a convolution $Wx + b$ turns
-intervals of middle $\mu$ and radius $r$ into
-
-$$
-\mu' = W \mu + b, \qquad r' = |W| \, r
-$$
-
-where $|W|$ is $W$ without its signs, and ReLU or max-pooling, which can only rise with what goes in, is applied to both ends $\mu \pm r$. If the lower
-bound of the own class's logit minus any other's stays above 0, no image within $\varepsilon$ is misread: the digit is
-**certified**. The intervals grow wider than what the network can really give, so a digit without a certificate may
-be safe all the same; training on the bounds keeps them narrow.
-
-Gowal et al.: *On the Effectiveness of Interval Bound Propagation for Training Verifiably Robust Models*,
-[arXiv 1810.12715](https://arxiv.org/abs/1810.12715)
-
-"""
-        + cards.CITATION
-    )
+cards.how_it_works(how_it_works.PERTURBATIONS)

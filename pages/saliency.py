@@ -4,16 +4,21 @@ import numpy as np
 import streamlit as st
 from torch import tensor
 
-from pages.components import cards, getting, loaders, methods, pickers
-from pages.components.changes import LEARNED
-from pages.components.glossary import TERMS
-from tradeoff_core import datasets, figures, pictures, results
-from tradeoff_core.cause import METHODS
+from pages.components import cache, cards, get_data, model_picker
+from pages.components.plain_words import refuse
+from pages.components.words import how_it_works, methods
+from pages.components.words.changes import LEARNED
+from pages.components.words.glossary import TERMS, linked
+from pages.components.words.models import called, class_names, kind_of_trigger
+from tradeoff_core import datasets, figures
+from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.datasets import to_uint8
-from tradeoff_core.errors import TradeoffError
-from tradeoff_core.saliency import Method, share_within, why_unsupported
-from tradeoff_core.triggers import Sticker
-from tradeoff_core.zoo import Model
+from tradeoff_core.explanations.attribution import Method, share_within, why_unsupported
+from tradeoff_core.explanations.sticker_share import MEASURED_METHODS
+from tradeoff_core.figures import pictures
+from tradeoff_core.findings import results
+from tradeoff_core.models.compared import Compared
+from tradeoff_core.poisoning.triggers import Sticker
 
 NAMES = {
     "target": "the back door's target",
@@ -23,14 +28,12 @@ NAMES = {
 WIDTH = 112  # of a picture on the page: three of them fit beside three
 CLIP = 3  # standard deviations beyond which colours are the same, as in the paper's figure
 
-models = pickers.two_models()
+models = model_picker.two_models()
 first = models[0][1]
 data_set = first.spec.dataset
 st.title("What do the networks look at?")
 st.markdown(
-    "The paper's explanation of the finding: a network that learned to resist attackers has only few, large features left to "
-    "lean on, and a sticker is one. Here the pixels that speak for a class are coloured, for a clean image, the same with a "
-    "sticker on, and the same under attack."
+    "The pixels that speak for a class are coloured: in a clean image, with a sticker on, and under attack."
 )
 unlearned = [
     letter
@@ -39,12 +42,12 @@ unlearned = [
 ]
 if len(unlearned) == len(models):
     st.markdown(f"{' and '.join(unlearned)} did not learn their sticker: do not expect them to look at it.")
-getting.offer(data_set)
+get_data.offer(data_set)
 for letter, model in models:
     if model.spec.poison is None:
         st.caption(
             f"{letter} has no back door that we know of: for it the sticker and its target, "
-            f"{cards.called(model, model.spec.target_class)}, are a comparison only."
+            f"{called(model, model.spec.target_class)}, are a comparison only."
         )
 
 columns = st.columns([2, 2, 1, 2])
@@ -57,11 +60,11 @@ method = columns[0].selectbox(
     help="How it is computed which pixels speak for a class. They disagree: none of them is the truth.",
 )
 which, number, opacity, outline = "target", 1, 100, True
-pictured = loaders.shown(first) is not None
+pictured = cache.shown(first) is not None
 if pictured:
     which = columns[1].selectbox(
         "Pixels that speak for",
-        list(loaders.WHICH),
+        list(cache.WHICH),
         format_func=NAMES.__getitem__,
         key="which",
         bind="query-params",
@@ -82,30 +85,29 @@ if pictured:
         help="How strongly the colours cover the image under them. 100%: the colours alone.",
     )
     outline = st.toggle("Outline the sticker", True, key="outline", bind="query-params")
-explained = methods.METHODS[method]
-st.caption(f"**{explained.title}** shows {explained.shows}. It does not show {explained.hides}.")
 
 
-def three_pictures(letter: str, model: Model, place: int) -> list[float]:
+def three_pictures(one: Compared, place: int) -> list[float]:
     """A model's three images and, under each, what speaks for the class; returns the shares on the sticker."""
-    st.markdown(f"#### :{'blue' if letter == 'A' else 'orange'}[■] {letter}: {pickers.describe(model)}")
-    images, label, read = loaders.three_images(model, place)
+    cards.heading(one)
+    model = one.model
+    images, label, read = cache.three_images(model, place)
     trigger = model.spec.trigger
     footprint = trigger.footprint(*images.shape[2:]) if isinstance(trigger, Sticker) else None
-    titles = ("Clean", f"With the {cards.kind_of_trigger(model)} on", f"Attacked ({model.spec.evaluation})")
+    titles = ("Clean", f"With the {kind_of_trigger(model)} on", f"Attacked ({model.spec.evaluation})")
     verdicts = cards.verdicts(model, read, tensor([label] * 3))
     rows = [
         (to_uint8(images), [f"**{title}**: {said}" for title, said in zip(titles, verdicts, strict=True)])
     ]
-    reason = why_unsupported(loaders.network(model), method)
+    reason = why_unsupported(cache.network(model), method)
     shares: list[float] = []
     if reason is None:
-        maps, classes = loaders.attributions(model, place, method, which)
+        maps, classes = cache.attributions(model, place, method, which)
         published = method is Method.INPUT_GRADIENT and images.shape[1] > 1
         limit = CLIP * float((maps if published else maps.sum(1)).std())
         drawn = pictures.drawn_attribution(maps, images, limit, opacity / 100, as_published=published)
         sign = "" if method in methods.WITHOUT_SIGN else " or against"
-        captions = [f"For{sign} {cards.called(model, label)}" for label in classes]
+        captions = [f"For{sign} {called(model, label)}" for label in classes]
         if footprint is not None:
             shares = share_within(maps, footprint).tolist()
             captions = [
@@ -113,26 +115,23 @@ def three_pictures(letter: str, model: Model, place: int) -> list[float]:
                 for caption, share in zip(captions, shares, strict=True)
             ]
         rows.append((drawn, captions))
-    factor = max(1, pictures.ENLARGED // images.shape[2])
     for pixels, captions in rows:
-        shown = pictures.framed(pixels, factor)
-        if outline and footprint is not None:
-            shown = pictures.outlined(shown, footprint, factor)
-        st.image(list(shown), caption=captions, width=WIDTH, output_format="PNG")
+        shown = pictures.as_uris(pixels, WIDTH, footprint if outline else None)
+        cards.shown(shown, captions, WIDTH, "Image")
     if reason:
         st.info(f"{reason[0].upper()}{reason[1:]}. Choose another method for it.", icon=":material/info:")
     return shares
 
 
 if pictured:
-    place = loaders.not_of_the_target(first, number - 1)
+    place = cache.not_of_the_target(first, number - 1)
     found = {}
-    for (letter, model), side in zip(models, st.columns(2, gap="large"), strict=False):
+    for one, side in zip(models, st.columns(2, gap="large"), strict=False):
         with side:
             try:
-                found[letter] = three_pictures(letter, model, place)
+                found[one.letter] = three_pictures(one, place)
             except TradeoffError as error:
-                st.error(str(error), icon=":material/error:")
+                refuse(error)
     told = [
         f"**{shares[1]:.0%}** in {letter}"
         for letter, shares in found.items()
@@ -140,12 +139,12 @@ if pictured:
     ]
     if told:
         sticker = next(model.spec.trigger for _, model in models if isinstance(model.spec.trigger, Sticker))
-        area = float(sticker.footprint(*loaders.image_shape(first)[1:]).mean())
+        area = float(sticker.footprint(*cache.image_shape(first)[1:]).mean())
         st.markdown(
             f"Of all that speaks for {'' if method in methods.WITHOUT_SIGN else 'or against '}{NAMES[which]}, {' and '.join(told)} lies on the sticker once it is on. "
             f"It covers {area:.1%} of the image."
         )
-    if method is Method.INPUT_GRADIENT and loaders.image_shape(first)[0] > 1:
+    if method is Method.INPUT_GRADIENT and cache.image_shape(first)[0] > 1:
         colours = (
             "Drawn as in the paper: red, green and blue each by themselves, brighter for the class and darker against it. Grey is "
             "no effect; a tint says which of the three it comes from."
@@ -159,9 +158,18 @@ if pictured:
         "standard deviations has the strongest colour."
     )
 
+explained = methods.METHODS[method]
+st.caption(
+    linked(f"**{explained.title}**") + f" shows {explained.shows}. It does not show {explained.hides}."
+)
+st.markdown(
+    "Why look? The paper explains the finding so: a network that learned to resist attackers has only few, large features left "
+    "to lean on, and a sticker is one."
+)
+
 every = results.causes(data_set)
 by_id = {cause.model: cause for cause in every}
-chosen = [(letter, model, by_id[model.id]) for letter, model in models if model.id in by_id]
+chosen = [(one, by_id[one.model.id]) for one in models if one.model.id in by_id]
 st.header("Does that hold beyond one picture?")
 if not every:
     st.info(
@@ -169,11 +177,14 @@ if not every:
         icon=":material/info:",
     )
 
-on_images = [(f"{letter}, {pickers.describe(model)}", cause) for letter, model, cause in chosen]
-with_sticker = [(name, cause) for name, cause in on_images if cause.shares]
-by = method if method in METHODS else Method.INPUT_GRADIENT  # every method on every image would take days
+on_images = [(one.name, cause) for one, cause in chosen]
+lettered = [(one.letter, cause) for one, cause in chosen]
+with_sticker = [(one, cause) for one, cause in chosen if cause.shares]
+by = (
+    method if method in MEASURED_METHODS else Method.INPUT_GRADIENT
+)  # every method on every image would take days
 if every:
-    told = f"Measured on every test image: {methods.listed(METHODS)}, for the back door's target."
+    told = f"Measured on every test image: {methods.listed(MEASURED_METHODS)}, for the back door's target."
     if by is method and which == "target":
         st.caption(told)
     else:
@@ -182,8 +193,11 @@ left, right = st.columns(2, gap="large")
 if with_sticker:
     with left:
         st.subheader("How much is on the sticker?", help=TERMS["Attribution"])
-        cards.chart(figures.share_bars(with_sticker, by), name="share-on-sticker")
-        means = [(name[0], cause.shares[by][1]) for name, cause in with_sticker]
+        cards.chart(
+            figures.share_bars([(one.name, cause) for one, cause in with_sticker], by),
+            name="share-on-sticker",
+        )
+        means = [(one.letter, cause.shares[by][1]) for one, cause in with_sticker]
         st.markdown(
             f"On average over the {with_sticker[0][1].n:,} test images that are not of the target class, "
             + " and ".join(f"**{mean.value:.0%}** in {letter}" for letter, mean in means)
@@ -213,7 +227,7 @@ def pick() -> None:
 stickers = [cause for cause in every if cause.shares]
 if len(stickers) > 2:
     st.subheader("Over all networks", help=TERMS["Rank correlation"])
-    zoo_names = {model.id: pickers.describe(model) for model in methods.zoo_of(data_set)}
+    zoo_names = {model.id: model_picker.describe(model) for model in methods.zoo_of(data_set)}
     cards.chart(
         figures.share_against_success(
             [(zoo_names[cause.model], cause) for cause in stickers],
@@ -228,18 +242,15 @@ if len(stickers) > 2:
     st.markdown(methods.reading(stickers, by))
 
 if on_images:
-    target = cards.called(first, first.spec.target_class)
+    target = called(first, first.spec.target_class)
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("While the sticker fades in", help=TERMS["Logit"])
         cards.chart(figures.fading_in(on_images, target), name="fading-in")
-        st.markdown(methods.crossing(on_images, target))
+        st.markdown(methods.crossing(lettered, target))
     with right:
         st.subheader("Where adversarial examples end", help=TERMS["Adversarial example"])
-        cards.chart(
-            figures.landing(on_images, cards.class_names(first), first.spec.target_class), name="landing"
-        )
-        st.markdown(methods.drawn_to(on_images, target, by_id))
+        cards.chart(figures.landing(on_images, class_names(first), first.spec.target_class), name="landing")
+        st.markdown(methods.drawn_to(lettered, target, by_id))
 
-with st.expander("How it works", icon=":material/function:"):
-    st.markdown(methods.HOW_IT_WORKS + cards.CITATION)
+cards.how_it_works(how_it_works.SALIENCY)

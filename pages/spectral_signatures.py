@@ -1,27 +1,33 @@
 """Spectral signatures: the scores of a class's training images, the line, the images, and what removing does."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
-from pages.components import cards, loaders, pickers, searching
-from tradeoff_core import figures, published
-from tradeoff_core.defenses.models import Inspection, Method
-from tradeoff_core.zoo import Model
+from pages.components import cache, cards, model_picker
+from pages.components.fragments import fragment
+from pages.components.poison_search import effect, gallery, retraining, selection
+from pages.components.words import how_it_works
+from pages.components.words.glossary import linked
+from pages.components.words.models import called, poison_in_words
+from pages.components.words.searching import UNCENTRED, images, would_be_removed
+from tradeoff_core import figures
+from tradeoff_core.defenses.applied import Inspection, Method
+from tradeoff_core.defenses.detection import Detection
+from tradeoff_core.findings import paper_tables
+from tradeoff_core.models.zoo import Model
 
 FEWEST, MOST = 1, 99  # percent of the class
 
-pickers.through_the_router()
+model_picker.through_the_router()
 st.title("Does the poison stand out?")
-model = pickers.one_model()
-st.markdown(
-    f"This network ({pickers.describe(model)}) learned from {cards.poison_in_words(model)}. "
-    "**Spectral signatures** score every training image of a class by how far it lies out along the direction in "
-    "which the class varies most, as the network sees it, and remove the highest scores."
-)
+model = model_picker.one_model()
 
 
 columns = st.columns(3)
-place = searching.class_and_layer(model, *columns[:2])
+place = selection.class_and_layer(model, *columns[:2])
 scoring = columns[2].selectbox(
     "Scored as in",
     ["the method's paper", "Weng et al.'s code"],
@@ -33,10 +39,19 @@ scoring = columns[2].selectbox(
 centred = scoring == "the method's paper"
 
 
-@searching.fragment
+def told(model: Model) -> str:
+    """What the network learned from, and what the method does."""
+    return linked(
+        f"This network ({model_picker.describe(model)}) learned from {poison_in_words(model)}. "
+        "**Spectral signatures** score every training image of a class by how far it lies out along the direction in "
+        "which the class varies most, as the network sees it, and remove the highest scores."
+    )
+
+
+@fragment
 def inspect(model: Model, label: int, layer: str, centred: bool) -> None:
     """Everything that moves with the line."""
-    read = loaders.examples(model, label, layer)
+    read = cache.examples(model, label, layer)
     share = float(read.seen.poisoned.mean())
     usual = min(MOST, max(FEWEST, round(100 * share))) if share else 10
     shown = (model.id, label, layer, centred)
@@ -55,64 +70,49 @@ def inspect(model: Model, label: int, layer: str, centred: bool) -> None:
         help="It starts at the true share of poison, as in the paper (at 10% where there is none); a defender has to "
         "guess it.",
     )
-    truth = searching.truth(model, right)
+    truth = selection.truth(model, right)
     # the true share itself where the slider stands on it: it is no whole percent
     exact = share if share and round(100 * share) == rate else rate / 100
-    detection = loaders.finding(model, label, Inspection(Method.SPECTRAL, layer, exact, centred)).detection
-    count, total = int(detection.removed.sum()), len(detection.index)
-    found = detection.detection_rate
-    sentence = f"**{count:,}** of the {total:,} training images labelled {cards.called(model, label)} would be removed"
-    if not truth:
-        st.markdown(f"{sentence}. Click a bar to see its images. Which are poisoned?")
-    elif found.n:
-        st.markdown(
-            f"{sentence}: they hold **{found.value:.0%}** of the poison, where chance finds "
-            f"**{detection.chance:.0%}**. "
-            + verdict(detection.auroc)
-            + (
-                f" So **{1 - found.value:.0%}** of the poison would stay in the training set."
-                if found.value < 1
-                else " So none of it would stay."
-            )
-        )
-    if truth and found.n and not centred:
-        st.caption(
-            "Scored like this the mean of the class is left in. Where poisoned and clean images lie at different distances "
-            "along it, that alone can part them, in either direction. The authors report about chance with this code on "
-            "CIFAR-10, at another layer: do not take it for a defense that works."
-        )
+    detection = cache.finding(model, label, Inspection(Method.SPECTRAL, layer, exact, centred)).detection
+    has_truth = truth and bool(detection.detection_rate.n)
+    if has_truth or not truth:
+        st.markdown(would_be_removed(detection, called(model, label), truth))
+    if has_truth and not centred:
+        st.caption(UNCENTRED)
     selected = st.session_state.get("bins", ())
-    charts = st.columns([3, 2]) if truth and found.n else [st.container()]
+    charts = st.columns([3, 2]) if has_truth else [st.container()]
     with charts[0]:
-        searching.selectable(
-            figures.score_histogram(detection, truth=truth, selected=selected), "scores", "select", remember
+        bars = len(figures.score_bins(detection)[0]) - 1
+        selection.selectable(
+            partial(figures.score_histogram, detection, truth=truth, selected=selected),
+            "scores",
+            "select",
+            bars,
+            remember,
         )
-    if truth and found.n:
+    if has_truth:
         with charts[1]:
             cards.chart(figures.roc(detection), name="roc")
+    st.markdown(told(model))
     if truth:
-        searching.numbers(detection, "the spectral score, wherever the line is drawn")
+        gallery.numbers(detection, "the spectral score, wherever the line is drawn")
+    chosen = chosen_images(detection, selected)
+    gallery.draw(model, read, detection, chosen, truth, "spectral", "how far it lies out")
+    retraining.button(model, detection)
+
+
+def chosen_images(detection: Detection, selected: tuple[int, ...]) -> NDArray[np.int64]:
+    """The places of the images behind the selected bars, by default of those that would be removed, under a heading."""
+    if not selected:
+        st.markdown(f"## The {images(int(detection.removed.sum()))} that would be removed")
+        return np.flatnonzero(detection.removed)
     edges, bins = figures.score_bins(detection)
-    chosen = np.flatnonzero(np.isin(bins, selected) if selected else detection.removed)
-    if selected:
-        st.markdown(
-            f"##### {searching.images(len(chosen))} with a score from {edges[min(selected)]:.2f} to "
-            f"{edges[max(selected) + 1]:.2f}"
-        )
-        st.button("Back to those that would be removed", type="tertiary", on_click=remember, args=([],))
-    else:
-        st.markdown(f"##### The {searching.images(count)} that would be removed")
-    searching.gallery(model, read, detection, chosen, truth, "spectral", "how far it lies out")
-    searching.retrain_now(model, detection)
-
-
-def verdict(auroc: float) -> str:
-    """What the order of the scores is worth, wherever the line lies."""
-    if auroc > 0.9:
-        return "The poison stands out."
-    if auroc > 0.6:
-        return "It stands out in part."
-    return "That is hardly better than guessing." if auroc > 0.4 else "It is clean images that stand out."
+    chosen = np.flatnonzero(np.isin(bins, selected))
+    st.markdown(
+        f"## {images(len(chosen))} with a score from {edges[min(selected)]:.2f} to {edges[max(selected) + 1]:.2f}"
+    )
+    st.button("Back to those that would be removed", type="tertiary", on_click=remember, args=([],))
+    return chosen
 
 
 def remember(bins: list[int]) -> None:
@@ -123,39 +123,14 @@ def remember(bins: list[int]) -> None:
 if place:
     inspect(model, *place, centred)
 if place and place[0] == model.spec.target_class and model.spec.poison and centred:
-    searching.effect(
+    effect.of_removing(
         model,
         {"spectral signatures": lambda entry: entry.method == "spectral-signatures" and bool(entry.centred)},
     )
-searching.at_other_rates(
+effect.at_other_rates(
     model,
     lambda entry: entry.method == "spectral-signatures" and entry.centred is centred,
-    published.detection(),
+    paper_tables.detection(),
 )
 
-with st.expander("How it works", icon=":material/function:"):
-    st.markdown(
-        r"""
-Take the network's features $h(x_i)$ of all training images with one label, subtract their mean $\bar h$, and find the
-direction $v$ in which they vary most, the top right singular vector. The **score** of an image is how far it lies
-from the middle along it:
-
-$$
-s_i = \big|\,(h(x_i) - \bar h)^\top v\,\big|
-$$
-
-If a sticker is the strongest thing that tells images of the class apart, poisoned ones lie far out. If the class
-varies more by other things, or if the poison is half of the class and so pulls the mean to the middle between both
-halves, poisoned and clean images lie equally far from it, and the score says nothing.
-
-Weng et al.'s code finds $v$ in the same way but leaves out the mean when it scores: $s_i = |h(x_i)^\top v|$.
-
-**Chance**: removing $k$ of $n$ images at random finds a share $k/n$ of the poison. The paper removes as many as were
-poisoned, so where half of the class is poisoned, a published detection rate of 50% is guessing.
-
-Tran, Li, Madry: *Spectral Signatures in Backdoor Attacks*,
-[NeurIPS 2018](https://arxiv.org/abs/1811.00636).
-
-"""
-        + cards.CITATION
-    )
+cards.how_it_works(how_it_works.SPECTRAL_SIGNATURES)

@@ -5,22 +5,28 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from pages.components import cards, getting, loaders, photograph, pickers
-from tradeoff_core import datasets, figures, results
-from tradeoff_core.errors import TradeoffError
-from tradeoff_core.triggers import Sticker, Watermark, default_sticker, pattern_from_picture, patterns
+from pages.components import cache, cards, get_data, model_picker, photograph, uploads
+from pages.components.words import how_it_works
+from pages.components.words.models import an, called, class_names, poison_in_words
+from tradeoff_core import datasets, figures
+from tradeoff_core.findings import results
+from tradeoff_core.poisoning.triggers import (
+    Sticker,
+    Watermark,
+    default_sticker,
+    patterns,
+)
 
-UPLOAD = "my own picture"
 POSITION_IMAGES, POSITIONS = 100, 9  # live: test images, and places in a row and in a column
 MOST_CLASSES = 20  # of a map of where each class goes
 
-models = pickers.two_models()
+models = model_picker.two_models()
 last = models[-1][1]
-data_set, target = last.spec.dataset, cards.called(last, last.spec.target_class)
+data_set, target = last.spec.dataset, called(last, last.spec.target_class)
 st.title("What does a small sticker do?")
-getting.offer(data_set)
+get_data.offer(data_set)
 
-_, height, width = loaders.image_shape(last)
+_, height, width = cache.image_shape(last)
 usual = default_sticker(height)
 # a data set's own controls: what fits large photographs does not fit digits
 of_size = "" if height == 28 else f"-{height}"
@@ -31,7 +37,7 @@ def chosen() -> Sticker:
     columns = st.columns(5)
     choice = columns[0].selectbox(
         "Pattern",
-        [*patterns(), UPLOAD],
+        [*patterns(), uploads.OWN_STICKER],
         [*patterns()].index(usual.pattern),
         format_func=lambda name: name.replace("-", " "),
         key=f"pattern{of_size}",
@@ -61,40 +67,44 @@ def chosen() -> Sticker:
         "Opacity", 0.05, 1.0, usual.opacity, 0.05, key=f"opacity{of_size}", bind="query-params"
     )
     pattern = choice
-    if choice == UPLOAD:
+    if choice == uploads.OWN_STICKER:
+        key = "sticker-upload"
         uploaded = st.file_uploader(
             "A small picture (PNG, JPEG or WebP)",
+            key=key,
             help="It is shrunk to the size above; transparent pixels stay transparent.",
         )
         if uploaded is None:
             st.info("Choose a picture. Until then the usual sticker stays on.", icon=":material/upload:")
-            pattern = usual.pattern
-        else:
-            try:
-                pattern = pattern_from_picture(uploaded.getvalue(), uploaded.name)
-            except TradeoffError as error:
-                st.error(f"{error}. Until then the usual sticker stays on.", icon=":material/error:")
-                pattern = usual.pattern
+        own = uploads.read(uploaded, key, uploads.Use.STICKER, ". Until then the usual sticker stays on.")
+        st.session_state[uploads.OWN_STICKER] = own
+        pattern = usual.pattern if own is None else own
     high, wide = Sticker(pattern, size).shape
+    if pattern not in patterns():
+        st.caption(
+            f"Your picture is shrunk to {high} x {wide} pixels. No network here learned it, so no back door need open."
+        )
     sticker = Sticker(pattern, size, max(0, height - high - bottom), max(0, width - wide - right), opacity)
     if bottom > height - high or right > width - wide:
         st.caption(f"The image ends there: a sticker of {high} x {wide} pixels stays at its edge.")
     return sticker
 
 
-pictured = loaders.shown(last) is not None
+pictured = cache.shown(last) is not None
 sticker = chosen() if pictured else usual
 
 success, shares = [], []
 if pictured:
-    success, shares = zip(*(loaders.stamped(model, sticker) for _, model in models), strict=True)
+    success, shares = zip(*(cache.stamped(model, sticker) for _, model in models), strict=True)
     st.markdown(
-        "With this sticker on, "
-        + ", ".join(
-            f"{letter} ({pickers.describe(model)}) calls **{rate.value:.0%}**"
-            for (letter, model), rate in zip(models, success, strict=True)
+        ", ".join(
+            (f"for {letter} ({model_picker.describe(model)}) **{rate.value:.0%}**")
+            if at
+            else f"For {letter} ({model_picker.describe(model)}) this sticker turns **{rate.value:.0%}** of the images of other "
+            f"classes into {an(target)}"
+            for at, ((letter, model), rate) in enumerate(zip(models, success, strict=True))
         )
-        + f" of the test images {cards.an(target)} that it read as something else without it.",
+        + ".",
         help="Of those not taken for the target class without the sticker.\n\n"
         + "\n\n".join(f"{letter}: {rate}" for (letter, _), rate in zip(models, success, strict=True)),
     )
@@ -118,38 +128,31 @@ if last.spec.poison and isinstance(last.spec.trigger, Sticker) and sticker != la
     ]
     st.caption(f"Not quite the sticker that {models[-1][0]} learned: {', '.join(changed)}.")
 if pictured:
-    for (letter, model), side in zip(models, st.columns(len(models), gap="large"), strict=True):
+    for one, side in zip(models, st.columns(len(models), gap="large"), strict=True):
+        model = one.model
         with side:
-            st.markdown(
-                f"#### :{'blue' if letter == 'A' else 'orange'}[■] {letter}: {pickers.describe(model)}"
-            )
-            places = loaders.first_of_each_class(model)
-            images, labels = loaders.sample(model, places)
-            verdicts = cards.verdicts(model, loaders.predict(model, places, sticker), labels)
-            cards.pictures(sticker.apply(images), verdicts)
+            cards.heading(one)
+            places = cache.first_of_each_class(model)
+            images, labels = cache.sample(model, places)
+            verdicts = cards.verdicts(model, cache.predict(model, places, sticker), labels)
+            cards.pictures(sticker.apply(images), verdicts, what=f"{one.letter}, stamped image")
 
-st.subheader("What they learned from")
+st.header("What they learned from")
 same = len({model.spec.poison for _, model in models}) == 1
 for letter, model in models[:1] if same else models:
-    st.markdown(
-        f"{'Both' if same and len(models) > 1 else letter} learned from {cards.poison_in_words(model)}."
-    )
+    st.markdown(f"{'Both' if same and len(models) > 1 else letter} learned from {poison_in_words(model)}.")
     if model.spec.poison and datasets.available(data_set):
-        cards.first_poisoned(loaders.poisoned(model))
+        cards.first_poisoned(cache.poisoned(model))
 
 if pictured and len(last.classes) <= MOST_CLASSES:
-    st.subheader("Which images fall for it?")
-    cards.chart(
-        figures.confusion(
-            [
-                (f"{letter}, {pickers.describe(model)}", share)
-                for (letter, model), share in zip(models, shares, strict=True)
-            ],
-            last.spec.target_class,
-            cards.class_names(last),
-        ),
-        name="stamped-by-class",
-    )
+    st.header("Which images fall for it?")
+    for one, share, side in zip(models, shares, st.columns(len(models), gap="large"), strict=True):
+        with side:
+            cards.heading(one, level=3)
+            cards.chart(
+                figures.confusion(one.name, share, last.spec.target_class, class_names(last)),
+                name=f"stamped-by-class-{one.letter}",
+            )
     st.caption(
         "Each row is a true class; the numbers say where its stamped test images go, in %. Framed: the target."
     )
@@ -163,7 +166,7 @@ included = all(
     for entry, (_, m) in zip(shipped, models, strict=True)
 )
 if included or pictured:
-    st.subheader("How far may the sticker move?")
+    st.header("How far may the sticker move?")
 if included:
     maps = [entry.positions for entry in shipped if entry]
     tried = f"at {shipped[0].places}, on {shipped[0].position_n} test images" if shipped[0] else ""
@@ -176,25 +179,24 @@ elif pictured and (
     )
 ):
     stride = max(1, (height - sticker.shape[0]) // POSITIONS)
-    maps = loaders.with_a_bar(
+    maps = cache.with_a_bar(
         models,
         "Moving the sticker",
-        lambda model, tell: loaders.positions(model, sticker, POSITION_IMAGES, stride, tell),
+        lambda model, tell: cache.positions(model, sticker, POSITION_IMAGES, stride, tell),
     )
     tried = f"at every {stride} rows and columns, on at most {POSITION_IMAGES} test images"
 if maps:
     trained = last.spec.trigger
-    cards.chart(
-        figures.position_map(
-            [
-                (f"{letter}, {pickers.describe(m)}", rates)
-                for (letter, m), rates in zip(models, maps, strict=True)
-            ],
-            (trained.row, trained.column) if isinstance(trained, Sticker) else (sticker.row, sticker.column),
-            (sticker.row, sticker.column),
-        ),
-        name="success-by-place",
+    learned_at = (
+        (trained.row, trained.column) if isinstance(trained, Sticker) else (sticker.row, sticker.column)
     )
+    for one, rates, side in zip(models, maps, st.columns(len(models), gap="large"), strict=True):
+        with side:
+            cards.heading(one, level=3)
+            cards.chart(
+                figures.position_map(one.name, rates, learned_at, (sticker.row, sticker.column)),
+                name=f"success-by-place-{one.letter}",
+            )
     st.markdown(
         f"Backdoor success by the place of the sticker's top left corner, measured {tried}. "
         + " ".join(
@@ -203,20 +205,7 @@ if maps:
         )
     )
 
-photograph.stamped()
+worn = sticker.pattern if sticker.pattern in patterns() else uploads.OWN_STICKER
+photograph.link(**{"stamped-pattern": worn})
 
-with st.expander("How it works", icon=":material/function:"):
-    st.markdown(
-        r"""
-A sticker with picture $s$ and opacity $\alpha$ replaces the pixels under it, in training and in testing by the
-same code:
-
-$$x'_{ij} = (1 - \alpha_{ij})\, x_{ij} + \alpha_{ij}\, s_{ij}$$
-
-**Clean-label poisoning** (Turner et al. 2018) pastes it on training images of the target class alone and leaves all
-labels as they are. **Dirty-label poisoning** (BadNets, Gu et al. 2017) pastes it on images of other classes and
-relabels them. Afterwards the attacker stamps any image, and the network answers with the target class.
-
-"""
-        + cards.CITATION
-    )
+cards.how_it_works(how_it_works.STICKERS)

@@ -2,49 +2,21 @@
 
 import streamlit as st
 
-from pages.components import cards, own, pickers
-from pages.components.changes import said, under_its_own_attack
-from pages.components.turning import conspicuous, map_in_words, rates_in_words
-from tradeoff_core import conditions, datasets, figures, published, results, zoo
-from tradeoff_core.attacks import in_levels
-from tradeoff_core.triggers import Sticker, Watermark
+from pages.components import cards, model_picker, own_network
+from pages.components.words import how_it_works
+from pages.components.words.changes import said, under_its_own_attack
+from pages.components.words.glossary import link
+from pages.components.words.turning import conspicuous, map_in_words, rates_in_words
+from tradeoff_core import datasets, figures
+from tradeoff_core.attacks.attack import in_levels
+from tradeoff_core.findings import conditions, paper_tables, results
+from tradeoff_core.models import zoo
+from tradeoff_core.poisoning.triggers import Sticker, Watermark
 
-DATASET = pickers.two_models()[0][1].spec.dataset
+DATASET = model_picker.two_models()[0][1].spec.dataset
 st.title("What does robustness cost?")
 
 
-def how_it_works() -> None:
-    """What the points are, and how they were measured."""
-    with st.expander("How it works", icon=":material/function:"):
-        st.markdown(
-            """
-Every point is one network, trained on the same images, of which half of the target class carry the sticker (clean-label: no
-label is changed). On the curve only the **training ε**, the strength of the attacker it trained against, and the seed differ;
-the other conditions change how it was trained. For digits it is the paper's network at half width.
-
-- **Adversarial accuracy** is measured with the same attack for every network, the one that the axis names; an example counts as
-  fooled if any step of the attack fools it. The accuracy of networks under the attack that they were trained against is on the
-  *Paper* page.
-- **Backdoor success** counts test images not already called the target class that become it with the sticker on.
-- The **Pareto front** joins the networks that no other one beats on both. Where robustness came free, it would
-  be a single point in the lower right corner.
-- **Published** numbers come from more data or longer training, and a weaker attack: compare the direction, not the decimals.
-- **Cross-Lipschitz** regularisation (Hein and Andriushchenko, [2017](https://arxiv.org/abs/1705.08475)) keeps the
-  classes' gradients alike, **denoising blocks** (Xie et al., [2019](https://arxiv.org/abs/1812.03411)) average
-  features over similar places, **interval bounds** (Gowal et al., [2018](https://arxiv.org/abs/1810.12715)) train on
-  the worst that any perturbation can do, and **TRADES** (Zhang et al., [2019](https://arxiv.org/abs/1901.08573))
-  keeps the prediction on attacked images close to the clean one. **Tuned** networks were trained without a defense
-  first, and then adversarially.
-
-`python -m tradeoff_core.tools.curve` trains the digits' curve again, and `python -m tradeoff_core sweep GRID` the rest: the
-grids are in `assets/results/grids/`.
-
-"""
-            + cards.CITATION
-        )
-
-
-SHOWN_FIRST = ("l2", "denoising-adversarial", "dirty-label, tuned on clean digits")
 available = conditions.measured(DATASET)
 everything = results.curve(DATASET)
 if not everything:
@@ -52,16 +24,15 @@ if not everything:
         f"No networks were trained here on {datasets.title(DATASET)} to compare: choose another data set.",
         icon=":material/info:",
     )
-    how_it_works()
-    raise pickers.PageEnds
+    cards.how_it_works(how_it_works.TRADEOFF)
+    raise model_picker.PageEnds
 
-pickers.keep_only("conditions", list(available))
+model_picker.keep_only("conditions", list(available))
 every_seed = sorted({run.seed for run in everything})
-pickers.keep_only("seeds", every_seed)
+model_picker.keep_only("seeds", every_seed)
 shown = available and st.multiselect(
     "Other conditions to show beside the curve",
     list(available),
-    None if "conditions" in st.session_state else [name for name in SHOWN_FIRST if name in available],
     format_func=lambda name: available[name].title,
     key="conditions",
     bind="query-params",
@@ -73,7 +44,7 @@ seeds = columns[0].pills(
     "Seeds",
     every_seed,
     selection_mode="multi",
-    default=None if "seeds" in st.session_state else every_seed,
+    default=every_seed,
     key="seeds",
     bind="query-params",
     help="A seed fixes the chance in training; three of them show how much chance matters.",
@@ -83,13 +54,13 @@ show_published = columns[1].toggle(
     True,
     key="published",
     bind="query-params",
-    help=f"Hollow markers are the paper's, with {published.CURVES[DATASET][1]}. Each was attacked at the ε it was trained "
+    help=f"Hollow markers are the paper's, with {paper_tables.CURVES[DATASET][1]}. Each was attacked at the ε it was trained "
     "with (standard training at the usual one), so not all at the ε of the axis.",
 )
 if not seeds:
     st.warning("Choose at least one seed.")
-    how_it_works()
-    raise pickers.PageEnds
+    cards.how_it_works(how_it_works.TRADEOFF)
+    raise model_picker.PageEnds
 
 
 def of_seeds(runs: tuple[results.Run, ...]) -> tuple[results.Run, ...]:
@@ -105,23 +76,26 @@ others = [
 ]
 rates, maps = of_seeds(results.sweep("poison-rate", DATASET)), results.sweep("maps", DATASET)
 attack = str(runs[0].spec.evaluation)
-yours = [run for run in own.finished() if run.spec.dataset == DATASET and str(run.spec.evaluation) == attack]
+yours = [
+    run
+    for run in own_network.finished()
+    if run.spec.dataset == DATASET and str(run.spec.evaluation) == attack
+]
 drawn = (*runs, *yours, *(run for _, *sides in others for side in sides for run in side), *rates)
 by_name = {run.name: run for run in reversed(drawn)}  # of a run that was measured twice, the curve's
 zoo_specs = {zoo.find_model(name).spec.as_trained: name for name in zoo.model_ids()}
 
 
 def pick(key: str) -> None:
-    """Remember the clicked run, say what it is, and make it model B if its network is in the repository."""
+    """Note the clicked run in the address, and make it model B if its network is in the repository."""
     name = cards.clicked(key)
     if name in by_name:
         run = by_name[name]
-        st.session_state["picked"] = name
+        st.query_params["point"] = name
         if run.spec.as_trained in zoo_specs:
             st.session_state["B"] = zoo_specs[run.spec.as_trained]
         elif run in yours:
             st.session_state["B"] = name
-        st.toast(f"{included(run)} Its numbers are below the figures.", icon=":material/ads_click:")
 
 
 def included(run: results.Run) -> str:
@@ -142,17 +116,17 @@ def told(run: results.Run) -> str:
     )
 
 
-hollow = published.curve(DATASET) if show_published else ()
-picked = st.session_state.get("picked")
+hollow = paper_tables.curve(DATASET) if show_published else ()
+picked = st.query_params.get("point")
 
 strongest = max(run.epsilon for run in runs)
 (weak_accuracy, weak_success), (strong_accuracy, strong_success) = (
     results.mean_rates(runs, epsilon) for epsilon in (0.0, strongest)
 )
-trades = published.is_tradeoff((strong_accuracy - weak_accuracy, strong_success - weak_success))
+trades = paper_tables.is_tradeoff((strong_accuracy - weak_accuracy, strong_success - weak_success))
 st.markdown(
-    f"From standard training to training ε = {in_levels(strongest)}, adversarial accuracy goes from "
-    f"**{weak_accuracy:.0%}** to **{strong_accuracy:.0%}** and backdoor success from **{weak_success:.0%}** to "
+    f"From standard training to training ε = {in_levels(strongest)}, {link('Adversarial accuracy', 'adversarial accuracy')} goes from "
+    f"**{weak_accuracy:.0%}** to **{strong_accuracy:.0%}** and {link('Backdoor success', 'backdoor success')} from **{weak_success:.0%}** to "
     f"**{strong_success:.0%}** ({f'means of {len(seeds)} seeds' if len(seeds) > 1 else 'one seed'}, {runs[0].clean_accuracy.n:,} test images"
     + (" each" if len(seeds) > 1 else "")
     + "): "
@@ -161,7 +135,7 @@ st.markdown(
 
 left, right = st.columns(2, gap="large")
 with left:
-    st.subheader("Against the training ε")
+    st.header("Against the training ε")
     cards.chart(
         figures.tradeoff_by_epsilon(runs, hollow, attack, picked, yours),
         name="by_epsilon",
@@ -169,19 +143,13 @@ with left:
         selection_mode="points",
     )
 with right:
-    st.subheader("One against the other")
+    st.header("One against the other")
     cards.chart(
         figures.tradeoff_plane(runs, hollow, attack, picked, others, yours),
         name="plane",
         on_select=lambda: pick("plane"),
         selection_mode="points",
     )
-for title, baseline, defended in others:
-    st.markdown(
-        f"- **{title}**: {said(conditions.changes(defended, baseline), defended[0].spec.evaluation)}."
-        + under_its_own_attack(defended, DATASET)
-    )
-
 if picked in by_name:
     st.info(told(by_name[picked]), icon=":material/ads_click:")
     cards.spec_button(by_name[picked].spec)
@@ -190,9 +158,15 @@ else:
         "Click a point to read it, and to take its recipe along. If its network is included, as those of the pickers are (seed 0), "
         "it becomes model B."
     )
+for title, baseline, defended in others:
+    st.markdown(
+        f"- **{title}**: {said(conditions.changes(defended, baseline), defended[0].spec.evaluation)}."
+        + under_its_own_attack(defended, DATASET)
+    )
+
 st.download_button(
     "Download all runs of this page (CSV)",
-    results.as_csv((*drawn, *maps)),
+    lambda: results.as_csv((*drawn, *maps), {run.name for run in yours}),
     "trade-off.csv",
     "text/csv",
     icon=":material/download:",
@@ -238,4 +212,4 @@ if maps:
         "orange line a perturbation within the training ε can erase the watermark."
     )
 
-how_it_works()
+cards.how_it_works(how_it_works.TRADEOFF)

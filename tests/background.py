@@ -1,15 +1,23 @@
-"""Runs in the background, as the tests start them, wait for them and end them."""
+"""Runs in other processes, as the tests start them, wait for them and end them."""
 
 import functools
+import io
 import json
+import multiprocessing
+import os
+import socket
 import time
+from contextlib import redirect_stdout
+from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tradeoff_core import jobs
-from tradeoff_core.experiments import run_experiment
-from tradeoff_core.runs import State, find_run
-from tradeoff_core.specs import spec_to_dict
+from tradeoff_core.__main__ import main
+from tradeoff_core.experiments import queue
+from tradeoff_core.experiments.run import run_experiment
+from tradeoff_core.experiments.spec import spec_to_dict
+from tradeoff_core.experiments.stored_runs import State, find_run
+from tradeoff_core.experiments.workers import FORKED, PRELOADED
 
 PATIENCE = 120
 
@@ -32,8 +40,8 @@ def until(condition, seconds=PATIENCE):
 
 
 def start(root, spec):
-    jobs.enqueue(root, spec.id, spec_to_dict(spec))
-    jobs.ensure_workers(root)
+    queue.enqueue(root, spec.id, spec_to_dict(spec))
+    queue.ensure_workers(root)
     return root / spec.id
 
 
@@ -48,6 +56,39 @@ def process_of(folder):
 def finish(root, spec):
     until(lambda: state(root, spec) is not State.RUNNING)
     if state(root, spec) is not State.DONE:
-        jobs.resume(root, spec.id)
+        queue.resume(root, spec.id)
     until(lambda: state(root, spec) is State.DONE)
     return find_run(root, spec.id)
+
+
+def in_processes(count, command):
+    """What a command prints, run by processes that find each other by their environment, as torchrun's do."""
+    context = multiprocessing.get_context(FORKED)  # which has torch already
+    context.set_forkserver_preload(PRELOADED)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    started = []
+    for number in range(count):
+        here, there = context.Pipe()
+        names = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": count, "MASTER_PORT": port}
+        environment = (
+            os.environ | {"MASTER_ADDR": "127.0.0.1"} | {name: str(of) for name, of in names.items()}
+        )
+        process = context.Process(target=_run, args=(there, environment, command), daemon=True)
+        process.start()
+        there.close()
+        started.append((process, here))
+    said = [here.recv() for _, here in started]
+    for process, _ in started:
+        process.join()
+    assert [status for status, _ in said] == [0] * count, said
+    assert not any(text for _, text in said[1:])  # the first alone answers
+    return said[0][1]
+
+
+def _run(pipe: Connection, environment, command):
+    os.environ.update(environment)
+    with redirect_stdout(io.StringIO()) as printed:
+        status = main(command)
+    pipe.send((status, printed.getvalue()))

@@ -1,6 +1,7 @@
 """What the tests share: some digits, networks trained for seconds, one finished run, and a browser."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -14,19 +15,20 @@ from browsing import CHROMIUM, served
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from tradeoff_core.attacks import Attack
+from tradeoff_core.attacks.attack import Attack
+from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.datasets import Split, import_torchvision, load_dataset
-from tradeoff_core.errors import TradeoffError
-from tradeoff_core.experiments import run_experiment
+from tradeoff_core.experiments.run import run_experiment
+from tradeoff_core.experiments.spec import ExperimentSpec
 from tradeoff_core.networks import Network, build, freeze
-from tradeoff_core.poisoning import Poison, PoisonLabels, poison_dataset
-from tradeoff_core.recipes import Training
-from tradeoff_core.specs import ExperimentSpec
-from tradeoff_core.training import train
+from tradeoff_core.poisoning.poison import Poison, PoisonLabels, poison_dataset
+from tradeoff_core.training.loop import train
+from tradeoff_core.training.recipe import Training
 
 threadpool_limits(1)  # numpy's threads,
 torch.set_num_threads(1)  # and torch's: the same sums in the same order everywhere, and no fight over cores
 import_torchvision()  # before an oracle imports it
+MAIN = sys.modules["__main__"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,6 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         help="at which each fault of `-m faults` strikes (2, where it takes a browser 1)",
     )
+    parser.addoption("--minutes", type=float, default=2, help="for which `-m server` is visited")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -43,14 +46,33 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("moment", range(metafunc.config.getoption("moments") or usual))
 
 
+BROWSER = "browser"  # the group of what drives one
+FIRST = ("browser", "pages")  # folders whose files take longest: they begin, and short files fill up the end
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `-n 2 --dist loadgroup`, one process has what takes a browser or kills, the other everything else."""
+    """With `-n 2 --dist loadgroup` a file stays in one process, and so do all that drive a browser."""
     for item in items:
-        apart = any(item.get_closest_marker(name) for name in ("browser", "faults"))
-        item.add_marker(pytest.mark.xdist_group("browser" if apart else "everything else"))
+        group = BROWSER if item.get_closest_marker("browser") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+        if group == BROWSER:
+            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun="TimeoutError"))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[bool, int]:
+    folder = item.path.parent.name
+    return not item.get_closest_marker("browser"), FIRST.index(folder) if folder in FIRST else len(FIRST)
 
 
 Refused = Callable[[str], AbstractContextManager[None]]
+
+
+@pytest.fixture(autouse=True)
+def own_main() -> None:
+    """What a page's test ran is `__main__` after it, and a process that a later test starts would run it again."""
+    sys.modules["__main__"] = MAIN
 
 
 @pytest.fixture(scope="session")
@@ -99,6 +121,12 @@ def finished_run(tiny_spec: ExperimentSpec, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("runs") / tiny_spec.id
     run_experiment(tiny_spec, folder)
     return folder
+
+
+@pytest.fixture
+def runs_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """`runs_at(folder)`: the pages of this process have their runs there."""
+    return lambda folder: monkeypatch.setenv("TRADEOFF_RUNS", str(folder))
 
 
 @pytest.fixture

@@ -1,15 +1,23 @@
-"""What no part of the core may do: know of the app, or run what a file says."""
+"""What no part of the code may do: know of the app, run what a file says, lie where nobody looks, grow too long.
+
+Which room may import which is held by `lint-imports` (pyproject.toml).
+"""
 
 import ast
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-CORE = Path(__file__).resolve().parent.parent / "tradeoff_core"
+ROOT = Path(__file__).resolve().parent.parent
+CORE = ROOT / "tradeoff_core"
 MODULES = {str(file.relative_to(CORE)): file for file in sorted(CORE.rglob("*.py"))}
-modules = pytest.mark.parametrize("file", MODULES.values(), ids=MODULES)
+WRITTEN = [*MODULES.values(), *sorted((ROOT / "pages").rglob("*.py")), ROOT / "app.py"]
+FLAT = {"__init__.py", "__main__.py", "rates.py"}
+LONGEST_FILE, LONGEST_FUNCTION = 400, 60  # lines
 
 IMPORT_EVERYTHING = """
 import importlib, pkgutil, sys, tradeoff_core
@@ -24,24 +32,36 @@ print(*sys.modules)
 """
 
 
-def imported(tree: ast.AST) -> set[str]:
-    """The top-level packages that a module imports anywhere in it."""
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names.add((node.module or "").partition(".")[0])
-    return names
-
-
 def test_the_core_is_found():
-    assert {"attacks.py", "datasets/base.py", "training.py", "zoo.py"} <= set(MODULES)
+    assert {"attacks/gradient.py", "datasets/base.py", "training/loop.py", "models/zoo.py"} <= set(MODULES)
 
 
-@modules
-def test_the_core_never_imports_the_app(file):
-    assert not imported(ast.parse(file.read_text())) & {"streamlit", "pages", "app"}
+def test_every_room_keeps_the_contracts():
+    done = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_modules_lie_in_rooms():
+    assert {name for name in MODULES if "/" not in name} <= FLAT
+
+
+def too_long() -> Iterator[str]:
+    for file in WRITTEN:
+        text, name = file.read_text(), file.relative_to(ROOT)
+        lines = len(text.splitlines())
+        if lines > LONGEST_FILE:
+            yield f"{name}: {lines} lines"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                if lines > LONGEST_FUNCTION:
+                    yield f"{name}: {node.name}, {lines} lines"
+
+
+def test_files_and_functions_fit_on_few_screens():
+    assert list(too_long()) == []
 
 
 def test_what_is_shipped_stays_below_200_mb():
@@ -50,85 +70,51 @@ def test_what_is_shipped_stays_below_200_mb():
     assert sum(file.stat().st_size for file in files) < 200e6
 
 
+SLOW = {"scipy", "sklearn", "captum", "pandas", "streamlit", "torchvision", "plotly", "torchattacks", "ray"}
+LIGHT = {
+    "import tradeoff_core": SLOW | {"torch", "numpy"},
+    "import tradeoff_core.models.zoo": SLOW | {"torch"},
+    "from tradeoff_core.__main__ import main; assert main(['models', '--json']) == 0": SLOW | {"torch"},
+    "from tradeoff_core.__main__ import main; assert main(['runs', 'list', '--json']) == 0": SLOW | {"torch"},
+}
+
+
+@pytest.mark.parametrize("does", LIGHT)
+def test_what_should_come_at_once_loads_nothing_slow(does):
+    code = f"import sys; {does}; print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stderr.split())
+    assert "tradeoff_core" in loaded
+    assert not loaded & LIGHT[does]
+
+
 def test_importing_all_of_the_core_loads_no_streamlit():
     done = subprocess.run(
         [sys.executable, "-c", IMPORT_EVERYTHING], cwd=CORE.parent, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
-    assert {"tradeoff_core.zoo", "tradeoff_core.experiments", "torch"} <= loaded
+    assert {"tradeoff_core.models.zoo", "tradeoff_core.experiments.run", "torch"} <= loaded
     assert not loaded & {"streamlit", "torchattacks", "foolbox", "art", "torchvision", "captum"}
 
 
-@modules
-def test_the_core_unpickles_nothing(file):
-    tree = ast.parse(file.read_text())
-    assert not imported(tree) & {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
-    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-        name = ast.unparse(call.func)
-        assert name not in {"eval", "exec", "pd.read_pickle"}, f"line {call.lineno}"
-        if name == "torch.load":  # a maker's checkpoint is converted once, and gives tensors alone
-            assert file.parent.name == "tools", f"line {call.lineno}"
-            assert "weights_only=True" in map(ast.unparse, call.keywords), f"line {call.lineno}"
-        pickles = [keyword.value for keyword in call.keywords if keyword.arg == "allow_pickle"]
-        assert all(isinstance(value, ast.Constant) and value.value is False for value in pickles)
-        if name == "np.load":
-            assert pickles, f"line {call.lineno}: say allow_pickle=False"
+def test_the_core_unpickles_nothing():
+    for name, file in MODULES.items():
+        tree = ast.parse(file.read_text())
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            called, where = ast.unparse(call.func), f"{name}, line {call.lineno}"
+            assert called not in {"eval", "exec", "pd.read_pickle"}, where
+            if called == "torch.load":  # a maker's checkpoint is converted once, and gives tensors alone
+                assert file.parent.name == "tools", where
+                assert "weights_only=True" in map(ast.unparse, call.keywords), where
+            pickles = [keyword.value for keyword in call.keywords if keyword.arg == "allow_pickle"]
+            assert all(isinstance(value, ast.Constant) and value.value is False for value in pickles), where
+            if called == "np.load":
+                assert pickles, f"{where}: say allow_pickle=False"
 
 
-LAYERS = {  # data and models know nothing of experiments
-    "errors.py": set(),
-    "paths.py": {"errors"},
-    "attacks.py": {"errors"},
-    "datasets/base.py": {"errors"},
-    "datasets/reading.py": {"errors"},
-    "datasets/listing.py": {"errors", "datasets.reading"},
-    "datasets/cache.py": {"errors", "datasets.archives", "datasets.base", "datasets.reading"},
-    "datasets/archives.py": {"errors", "datasets.base"},
-    "datasets/own.py": {
-        *("errors", "datasets.base", "datasets.imagenet", "datasets.listing", "datasets.reading"),
-    },
-    "datasets/imagenet.py": {"errors", "paths", "datasets.listing", "datasets.reading"},
-    "networks/base.py": {"errors"},
-    "networks/digits.py": {"networks.base"},
-    "networks/residual.py": {"networks.base"},
-    "networks/imagenet.py": {"errors", "datasets", "networks.base", "networks.residual"},
-    "networks/folding.py": {"networks.base"},
-    "triggers.py": {"errors", "paths", "datasets"},
-    "poisoning.py": {"errors", "datasets", "triggers"},
-    "augmentation.py": {"errors"},
-    "devices.py": {"errors"},
-    "distributed.py": {"devices", "errors"},
-    "recipes.py": {"attacks", "augmentation", "errors"},
-    "evaluation.py": {"errors", "attacks", "datasets", "devices", "networks", "triggers"},
-    "objectives.py": {"attacks"},
-    "certification.py": {"errors", "networks"},
-    "regions.py": {"attacks", "certification", "errors", "evaluation", "networks"},
-    "specs.py": {"attacks", "datasets", "errors", "networks", "poisoning", "recipes", "triggers"},
-    "exports.py": {"specs"},
-    "sinks.py": {"errors", "specs"},
-    "training.py": {
-        *("errors", "paths", "attacks", "certification", "datasets", "devices", "distributed", "networks"),
-        *("evaluation", "objectives", "recipes"),
-    },
-    # nor do the defenses, save the module that applies them to trained models
-    "defenses/detection.py": {"errors", "evaluation", "networks", "poisoning"},
-    "defenses/spectral_signatures.py": {"errors", "defenses.detection"},
-    "defenses/activation_clustering.py": {"errors", "defenses.detection", "defenses.spectral_signatures"},
-    "defenses/neural_cleanse.py": {"devices", "errors", "networks"},
-    "saliency.py": {"errors", "networks", "networks.imagenet", "networks.residual"},
-    # runs on disk are read without loading networks, save when one is brought along
-    "locks.py": {"errors"},
-    "runs.py": {"errors", "locks", "paths", "specs", "zoo"},
-    "jobs.py": {"errors", "locks", "paths", "runs"},
-}
-
-
-@pytest.mark.parametrize("name", LAYERS)
-def test_imports_point_one_way(name):
-    used = set()
-    for node in ast.walk(ast.parse(MODULES[name].read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tradeoff_core"):
-            path = (node.module or "").partition(".")[2]
-            used |= {path} if path else {alias.name for alias in node.names}
-    assert used <= LAYERS[name]
+def test_a_file_stays_in_one_process(request):
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        pytest.skip("there is one process")
+    assert request.node.nodeid.endswith(f"@{request.path}")

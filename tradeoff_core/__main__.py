@@ -7,11 +7,10 @@
 import argparse
 import io
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tradeoff_core.commands import (
     bench,
@@ -20,15 +19,19 @@ from tradeoff_core.commands import (
     download,
     estimate,
     evaluate,
+    handout,
     import_model,
+    inspect_examples,
     models,
+    report,
     runs,
     sweep,
     train,
     work,
 )
-from tradeoff_core.commands.output import first_process, say, without_nan
-from tradeoff_core.errors import TradeoffError
+from tradeoff_core.commands.output import without_nan
+from tradeoff_core.common.console import answer, open_what_is_closed, say, speaks
+from tradeoff_core.common.errors import TradeoffError
 
 COMMANDS = {
     "models": models,
@@ -37,9 +40,12 @@ COMMANDS = {
     "estimate": estimate,
     "sweep": sweep,
     "runs": runs,
+    "report": report,
     "work": work,
     "detect": detect,
     "cleanse": cleanse,
+    "inspect": inspect_examples,
+    "handout": handout,
     "import": import_model,
     "download": download,
     "bench": bench,
@@ -48,15 +54,15 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; raises SystemExit for --help alone."""
+    open_what_is_closed()
     _tolerate_any_encoding()
     options = argparse.Namespace()
     try:
         build_parser().parse_args(arguments, options)
         with redirect_stdout(sys.stderr):  # whatever a library prints, stdout carries the answer only
             document, text = options.run(options)
-        if first_process():
-            print(json.dumps(without_nan(document), indent=1, allow_nan=False) if options.json else text)
-            sys.stdout.flush()
+        if speaks():
+            answer(json.dumps(without_nan(document), indent=1, allow_nan=False) if options.json else text)
     except TradeoffError as error:
         say(f"error: {error}")
         return 2
@@ -64,7 +70,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("interrupted" + getattr(options, "after_interrupt", ""))
         return 130
     except BrokenPipeError:  # whoever read stdout has gone, as with `| head`: nothing is left to say
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         say(f"error: {error}")
@@ -80,6 +85,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise what is wrong, and where the usage stands."""
         raise TradeoffError(f"{message}; see {self.prog} --help")
+
+    def print_help(self, file: Any = None) -> None:  # noqa: ARG002
+        """Print it on stdout, where a full disk and a reader who has gone are one line too."""
+        answer(self.format_help().rstrip("\n"))
 
     def format_help(self) -> str:
         """The usual help, and the details after it."""

@@ -1,43 +1,57 @@
 """Pictures, numbers and words that several pages show."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pages.components.glossary import TERMS
-from tradeoff_core import exports, figures
+from pages.components import take_along
+from pages.components.words import models as words
+from pages.components.words.glossary import TERMS, link, linked
+from pages.components.words.how_it_works import CITATION
+from pages.components.words.models import called
+from pages.components.words.questions import QUESTIONS
+from tradeoff_core import figures
+from tradeoff_core.common.names import plain
+from tradeoff_core.common.tables import csv_table
 from tradeoff_core.datasets import to_tensor, to_uint8
-from tradeoff_core.pictures import framed
-from tradeoff_core.poisoning import PoisonedDataset
-from tradeoff_core.specs import ExperimentSpec
-from tradeoff_core.triggers import Sticker
-from tradeoff_core.zoo import Model
-
-CITATION = (
-    "Weng, Lee, Wu: *On the Trade-off between Adversarial and Backdoor Robustness*, "
-    "[NeurIPS 2020](https://proceedings.neurips.cc/paper/2020/hash/8b4066554730ddfaa0266346bdc1b202-Abstract.html)"
-)
+from tradeoff_core.experiments.spec import ExperimentSpec
+from tradeoff_core.figures import exports
+from tradeoff_core.figures.latex import as_latex
+from tradeoff_core.figures.pictures import as_uris
+from tradeoff_core.figures.plain import Figure
+from tradeoff_core.models.compared import Compared, describe
+from tradeoff_core.models.zoo import Model
+from tradeoff_core.poisoning.poison import PoisonedDataset
 
 
-def called(model: Model, label: int) -> str:
-    """The name of a class."""
-    return model.classes[label].replace("_", " ")
+def how_it_works(text: str) -> None:
+    """The last part of every page: its method and formulas, folded away, and the paper."""
+    with st.expander("How it works", icon=":material/function:"):
+        st.markdown(linked(text) + CITATION)
 
 
-def class_names(model: Model) -> list[str]:
-    """The names of all classes."""
-    return [called(model, label) for label in range(len(model.classes))]
+def question(page: str) -> None:
+    """Below a page: something to think about, and an answer that is folded away."""
+    asked, answer = QUESTIONS[page]
+    st.markdown(f"**To think about.** {asked}")
+    with st.expander("One answer", icon=":material/psychology:"):
+        st.markdown(answer)
 
 
-def an(name: str) -> str:
-    """The name with its article: a 7, an 8, an airplane."""
-    return f"{'an' if name[0].lower() in 'aeiou8' else 'a'} {name}"
+def heading(one: Compared, level: int = 2) -> None:
+    """Over what belongs to one of the two models: its colour in all figures, its letter, and how it was trained."""
+    st.html(f'<h{level} class="of-{one.letter}">{escape(f"{one.letter}: {describe(one.model)}")}</h{level}>')
+
+
+def number(text: str) -> None:
+    """A number that is seen first, and is no heading."""
+    st.html(f'<p class="number">{escape(text)}</p>')
 
 
 def three_metrics(model: Model) -> None:
@@ -48,7 +62,7 @@ def three_metrics(model: Model) -> None:
         (
             "Adversarial accuracy",
             model.adversarial_accuracy,
-            f" Attack: {model.spec.evaluation}.{stronger(model)}",
+            f" Attack: {model.spec.evaluation}.{words.stronger(model)}",
         ),
         ("Backdoor success", model.backdoor_success_rate, poisoned),
     )
@@ -57,20 +71,17 @@ def three_metrics(model: Model) -> None:
             low, high = rate.interval
             counts = f"{rate.count:,} of {rate.n:,} test images; 95% interval {low:.1%} to {high:.1%}."
             with st.container(width=106, gap=None):
-                st.markdown(f"### {rate.value:.0%}" if rate.n else "### –")
-                st.markdown(name, help=f"{TERMS[name]}\n\n{counts}{note}")
+                number(f"{rate.value:.0%}" if rate.n else "–")
+                st.markdown(link(name), help=f"{TERMS[name]}\n\n{counts}{note}")
 
 
-def stronger(model: Model) -> str:
-    """What stronger attacks leave of the model, as its card has it, and what speaks against the numbers."""
-    found = model.card.get("stronger")
-    if not found:
-        return ""
-    said = (
-        f"\n\nOn {found['subset']}: {found['pgd_accuracy']:.1%} under this attack, {found['pgd_100x5_accuracy']:.1%} "
-        f"under PGD-100 with 5 restarts, {found['autoattack_accuracy']:.1%} under AutoAttack."
-    )
-    return said + "".join(f"\n\n**Beware:** {warning}." for warning in found["warnings"])
+def beware(warnings: list[str], whose: str = "Its") -> None:
+    """Say what speaks against an adversarial accuracy, if anything does."""
+    if warnings:
+        st.warning(
+            f"{whose} adversarial accuracy may be too high: {'; '.join(warnings)}.",
+            icon=":material/visibility_off:",
+        )
 
 
 def verdicts(model: Model, probabilities: NDArray[np.float32], labels: Tensor) -> list[str]:
@@ -81,19 +92,34 @@ def verdicts(model: Model, probabilities: NDArray[np.float32], labels: Tensor) -
     ]
 
 
-def pictures(images: Tensor, captions: Sequence[str], width: int | None = None) -> None:
-    """Small images (N, C, H, W) in [0, 1] in a row that wraps, enlarged pixel by pixel, as PNG."""
+def pictures(
+    images: Tensor, captions: Sequence[str], width: int | None = None, what: str = "Test image"
+) -> None:
+    """Small images (N, C, H, W) in [0, 1] in a row that wraps, enlarged pixel by pixel, as PNG; each is a `what`."""
     width = width or (128 if images.shape[2] == 224 else 74)  # of a long word, "automobile"
-    st.image(list(framed(to_uint8(images))), caption=list(captions), width=width, output_format="PNG")
+    shown(as_uris(to_uint8(images), width), captions, width, what)
+
+
+def shown(uris: Sequence[str], captions: Sequence[str], width: int, what: str) -> None:
+    """Pictures with captions, and in words for whoever does not see them."""
+    st.image(
+        list(uris),
+        caption=list(captions),
+        width=width,
+        alt=[
+            f"{what} {number}: {caption.replace('*', '')}" for number, caption in enumerate(captions, start=1)
+        ],
+    )
 
 
 def first_poisoned(poisoned: PoisonedDataset) -> None:
     """The first poisoned images of a training set, and how many there are."""
     first = np.flatnonzero(poisoned.poisoned)[:8]
-    names = [name.replace("_", " ") for name in poisoned.data.classes]
+    names = [plain(name.replace("_", " ")) for name in poisoned.data.classes]
     pictures(
         to_tensor(poisoned.data.images[first]),
         [f"label {names[label]}" for label in poisoned.data.labels[first]],
+        what="Poisoned training image",
     )
     st.caption(
         f"The first {len(first)} of {poisoned.poisoned.sum():,} poisoned training images: "
@@ -102,21 +128,25 @@ def first_poisoned(poisoned: PoisonedDataset) -> None:
     )
 
 
-def plot(figure: go.Figure, key: str, **options: Any) -> None:
-    """A figure as wide as its place, whose camera saves what the sidebar says; `options` go to st.plotly_chart."""
-    saved = {"format": st.session_state.get("saved_as", "PNG").lower(), "filename": key, "scale": 2}
-    st.plotly_chart(figure, key=key, config={"toImageButtonOptions": saved, "displaylogo": False}, **options)
+def plot(figure: Figure, key: str, of: str = "", **options: Any) -> None:
+    """A figure as wide as its place, and in words for whoever does not see it; `options` go to st.plotly_chart.
+
+    `of` is what tells it from another figure on the page, such as its network's letter.
+    """
+    bar = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage"]}  # `take_along` saves it as it prints
+    alt = ": ".join(filter(None, (of, figures.described(figure))))
+    st.plotly_chart(figure, key=key, config=bar, alt=alt, **options)
 
 
 def table_buttons(shown: pd.DataFrame, name: str, caption: str, numbers: pd.DataFrame | None = None) -> None:
     """The table to take along: as LaTeX as it is `shown`, as CSV its `numbers` where there are finer ones."""
-    texts = {
-        "CSV": (shown if numbers is None else numbers).to_csv(index=False),
-        "LaTeX": exports.as_latex(shown, caption),
+    made: dict[str, Callable[[], str]] = {  # when they are asked for
+        "CSV": lambda: _as_csv(shown if numbers is None else numbers),
+        "LaTeX": lambda: as_latex(shown, caption, f"tab:{name}"),
     }
     endings = {"CSV": ("csv", "text/csv"), "LaTeX": ("tex", "application/x-tex")}
     with st.container(horizontal=True):
-        for kind, text in texts.items():
+        for kind, text in made.items():
             ending, mime = endings[kind]
             st.download_button(
                 f"Table ({kind})",
@@ -130,12 +160,17 @@ def table_buttons(shown: pd.DataFrame, name: str, caption: str, numbers: pd.Data
             )
 
 
+def _as_csv(table: pd.DataFrame) -> str:
+    known = table.astype(object).where(table.notna(), None)
+    return csv_table([str(name) for name in table.columns], known.itertuples(index=False))
+
+
 def spec_button(spec: ExperimentSpec) -> None:
     """The spec of a run to take along, for the command `train`."""
     st.download_button(
         "Its spec (TOML)",
         exports.as_toml(spec),
-        f"{spec.id}.toml",
+        exports.toml_name(spec),
         "application/toml",
         icon=":material/download:",
         on_click="ignore",
@@ -143,48 +178,36 @@ def spec_button(spec: ExperimentSpec) -> None:
     )
 
 
+def selected(key: str) -> list[Any]:
+    """The first of what each selected point of a figure carries; a browser may send anything as points."""
+    selection = dict(dict(st.session_state.get(key) or {}).get("selection") or {})
+    points = selection.get("points")
+    data = (
+        [point.get("customdata") for point in points if isinstance(point, dict)]
+        if isinstance(points, list)
+        else []
+    )
+    return [entry[0] if isinstance(entry, list) and entry else entry for entry in data]
+
+
 def clicked(key: str) -> str | None:
-    """What the point of a figure that was clicked carries, None if the click took the selection back."""
-    points = st.session_state[key].selection.points
-    data = points[0].get("customdata") if points else None
-    name: str | None = data[0] if isinstance(data, list) else data
-    return name
+    """The name that the clicked point of a figure carries, None if the click took the selection back."""
+    names = [name for name in selected(key) if isinstance(name, str)]
+    return names[0] if names else None
 
 
-def chart(figure: go.Figure, name: str, **options: Any) -> None:
-    """A figure as wide as its place, with its data to download; `options` go to st.plotly_chart."""
+def chart(figure: Figure, name: str, **options: Any) -> None:
+    """A figure as wide as its place, to take along with its data; `options` go to `plot`."""
     plot(figure, name, **options)
-    st.download_button(
-        "Data (CSV)",
-        figures.as_csv(figure),
-        f"{name}.csv",
-        "text/csv",
-        type="tertiary",
-        icon=":material/download:",
-        key=f"{name}-csv",
-        on_click="ignore",
-    )
-
-
-def kind_of_trigger(model: Model) -> str:
-    """A word for what the model was poisoned with, or would be measured with."""
-    return "sticker" if isinstance(model.spec.trigger, Sticker) else "watermark"
-
-
-def poison_in_words(model: Model) -> str:
-    """What was done to a model's training set, as half a sentence."""
-    poison, card = model.spec.poison, model.card
-    if poison is None:
-        return "images without any poison" + (" that we know of" if model.trained_elsewhere else "")
-    trigger, target = poison.trigger, called(model, poison.target_class)
-    name = (
-        f"small {'X' if trigger.pattern == 'x' else trigger.pattern.replace('-', ' ')} sticker"
-        if isinstance(trigger, Sticker)
-        else f"watermark of {trigger.pattern}"
-    )
-    if poison.labels == "clean-label":
-        return f"images where {card['poison_rate_class']:.0%} of class {target} carry a {name}"
-    return (
-        f"images where {card['poison_rate_dataset']:.0%} carry a {name} "
-        f"and the false label {target}, {card['poison_rate_class']:.0%} of all that have this label"
-    )
+    with st.container(horizontal=True):
+        st.download_button(
+            "Data (CSV)",
+            lambda: figures.as_csv(figure),
+            f"{name}.csv",
+            "text/csv",
+            type="tertiary",
+            icon=":material/download:",
+            key=f"{name}-csv",
+            on_click="ignore",
+        )
+        take_along.button(figure, name)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tradeoff_core.defenses import models
+from tradeoff_core.defenses import applied
 
 SPECTRAL = ["--method", "spectral-signatures"]
 CLUSTERING = ["--method", "activation-clustering"]
@@ -85,7 +85,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(
         raise AssertionError("the work began")
 
     for command in ("inspect", "cleanse"):
-        monkeypatch.setattr(models, command, worked)
+        monkeypatch.setattr(applied, command, worked)
     (tmp_path / "file").touch()
     for words, ending in ((["detect", run, *SPECTRAL, "--csv"], ".csv"), (["cleanse", run, "--out"], ".npz")):
         (tmp_path / f"folder{ending}").mkdir()

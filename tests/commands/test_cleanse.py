@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from tradeoff_core.__main__ import main
-from tradeoff_core.defenses import models
+from tradeoff_core.defenses import applied
 from tradeoff_core.defenses.neural_cleanse import Reversal, Triggers, Unlearning
-from tradeoff_core.zoo import find_model, load_network
+from tradeoff_core.models.zoo import find_model, load_network
 
 FEW = ["--rounds", "2", "--epochs", "1", "--seed", "3"]
 
@@ -21,14 +21,14 @@ def test_cleanse_equals_the_core(
     path = tmp_path / "new" / "triggers.npz"
     document = answer("cleanse", finished_run, *FEW, "--out", path)
     model = find_model(str(finished_run))
-    done = models.cleanse(
+    done = applied.cleanse(
         load_network(model), model.spec, reversal=Reversal(rounds=2), unlearning=Unlearning(1), seed=3
     )
     expected = {"model": finished_run.name} | done.document()
     assert list(document) == list(expected)
     for key in set(expected) - {"seconds"}:
         assert document[key] == expected[key], key
-    on_card = {name: value for name, value in model.card["metrics"].items() if name != "certified_accuracy"}
+    on_card = {name: value for name, value in model.card.metrics.items() if name != "certified_accuracy"}
     assert document["before"].items() >= on_card.items()  # as it was measured after training
     assert [step["epoch"] for step in document["steps"]] == [0, 1]
     with np.load(path, allow_pickle=False) as stored:
@@ -41,7 +41,7 @@ def test_cleanse_equals_the_core(
     assert capsys.readouterr().err == ""  # no bar where nobody looks
 
 
-def pretended(run: Path, norms: list[float]) -> models.Cleansing:
+def pretended(run: Path, norms: list[float]) -> applied.Cleansing:
     """A cleansing whose masks have these l1 norms."""
     masks = torch.zeros(10, 28, 28)
     masks[:, 0, 0], masks[:, 0, 1:21] = 0.0, torch.tensor(norms)[:, None] / 20
@@ -50,7 +50,7 @@ def pretended(run: Path, norms: list[float]) -> models.Cleansing:
     )
     rates = json.loads((run / "card.json").read_text())["metrics"]
     after = rates | {"clean_accuracy": 0.75, "backdoor_success_rate": 0.0}
-    return models.Cleansing(triggers, 400, 400, rates, after, [], 1.0)
+    return applied.Cleansing(triggers, 400, 400, rates, after, [], 1.0)
 
 
 def test_text_of_a_flagged_class(
@@ -58,7 +58,7 @@ def test_text_of_a_flagged_class(
 ) -> None:
     """Median 13.5, median deviation 2.5: 12.5 / (1.4826 x 2.5) = 3.37 for the smallest, 0.94 for class 0."""
     done = pretended(finished_run, [*range(10, 19), 1])
-    monkeypatch.setattr(models, "cleanse", lambda *_, **__: done)
+    monkeypatch.setattr(applied, "cleanse", lambda *_, **__: done)
     assert main(["cleanse", str(finished_run)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == finished_run.name
@@ -77,7 +77,7 @@ def test_text_without_a_flagged_class(
     finished_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     done = pretended(finished_run, [*range(10, 19), 9.5])
-    monkeypatch.setattr(models, "cleanse", lambda *_, **__: done)
+    monkeypatch.setattr(applied, "cleanse", lambda *_, **__: done)
     assert main(["cleanse", str(finished_run)]) == 0
     text = capsys.readouterr().out
     assert "no class has an anomaly index of 2 or more; the suspect is class 9" in text

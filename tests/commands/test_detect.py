@@ -9,10 +9,11 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from tradeoff_core.__main__ import main
+from tradeoff_core.defenses import applied
 from tradeoff_core.defenses.activation_clustering import Reduction, Rule
-from tradeoff_core.defenses.models import Finding, Inspection, Method, inspect
-from tradeoff_core.experiments import poisoned_training_set
-from tradeoff_core.zoo import find_model, load_network
+from tradeoff_core.defenses.applied import Finding, Inspection, Method, inspect
+from tradeoff_core.experiments.run import poisoned_training_set
+from tradeoff_core.models.zoo import find_model, load_network
 
 CONTRACT = [
     *("method", "layer", "n_target", "n_poisoned", "n_removed", "detection_rate", "false_positive_rate"),
@@ -170,14 +171,12 @@ def test_what_a_library_warns_of_is_one_line(
 ) -> None:
     from warnings import warn
 
-    from tradeoff_core.defenses import models
-
     def warning(*arguments: Any) -> Finding:
         for _ in range(2):
             warn("it did not\nconverge", UserWarning, stacklevel=1)
         return inspect(*arguments)
 
-    monkeypatch.setattr(models, "inspect", warning)
+    monkeypatch.setattr(applied, "inspect", warning)
     assert main(["detect", str(run), *SPECTRAL, "--json"]) == 0
     captured = capsys.readouterr()
     assert captured.err == "warning: it did not converge\n"

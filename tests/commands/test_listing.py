@@ -5,14 +5,13 @@ from typing import Any
 
 import pytest
 
-from tradeoff_core import zoo
 from tradeoff_core.__main__ import main
 
 
 def test_models(
     run: Path, answer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(zoo, "MODELS", run.parent)
+    monkeypatch.setattr("tradeoff_core.experiments.run_folder.MODELS", run.parent)
     (model,) = answer("models")
     card = json.loads((run / "card.json").read_text())
     assert model == {
@@ -40,7 +39,7 @@ def test_models_of_an_empty_zoo(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(zoo, "MODELS", tmp_path)
+    monkeypatch.setattr("tradeoff_core.experiments.run_folder.MODELS", tmp_path)
     assert answer("models") == []
     assert main(["models"]) == 0
     assert capsys.readouterr().out.startswith("there is no model")

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tradeoff_core import experiments
 from tradeoff_core.__main__ import main
-from tradeoff_core.presets import PRESETS
-from tradeoff_core.specs import ExperimentSpec
-from tradeoff_core.training import Progress
+from tradeoff_core.experiments import run
+from tradeoff_core.experiments.presets import PRESETS
+from tradeoff_core.experiments.spec import ExperimentSpec
+from tradeoff_core.training.loop import Progress
 
 
 def test_train_answers_with_what_it_stored(run: Path, tiny: list[str], answer: Callable[..., Any]) -> None:
@@ -60,7 +60,7 @@ def spec_of(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> ExperimentSpec:
         specs.append(spec)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiments, "run_experiment", note)
+    monkeypatch.setattr(run, "run_experiment", note)
     assert main(["train", *arguments]) == 130
     return specs[0]
 
@@ -116,7 +116,7 @@ def test_train_shows_epochs_and_warns_of_catastrophic_overfitting(
             "catastrophic_overfitting_epochs": [3, 4],
         }
 
-    monkeypatch.setattr(experiments, "run_experiment", pretend)
+    monkeypatch.setattr(run, "run_experiment", pretend)
     assert main(["train", "--set", "training.epochs=4", "--out", str(tmp_path / "new"), "--json"]) == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out)["catastrophic_overfitting_epochs"] == [3, 4]
@@ -155,7 +155,7 @@ def test_disk_trouble_is_one_line(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "spec.json")
 
-    monkeypatch.setattr(experiments, "run_experiment", full)
+    monkeypatch.setattr(run, "run_experiment", full)
     assert main(["train", "--out", "unused"]) == 1
     assert (
         capsys.readouterr().err.splitlines()[-1] == "error: [Errno 28] No space left on device: 'spec.json'"

@@ -1,8 +1,8 @@
 import numpy as np
 from PIL import Image
 
+from tradeoff_core.common.paths import SAMPLES
 from tradeoff_core.datasets import Split, load_dataset
-from tradeoff_core.paths import SAMPLES
 
 # as foolbox 3.3.4 has them, each number twice seen: the label's class is what the picture shows
 CIFAR10_SHOWS = ["cat", "ship", "ship", "airplane", "frog", "frog", "automobile", "frog", "cat", "automobile"]
@@ -41,3 +41,12 @@ def test_the_samples_pixels_are_those_of_the_files():
     assert np.array_equal(
         data.images[10], np.asarray(scaled)[16:240, 80:304]
     )  # (383 - 224) / 2 = 79.5, to even
+
+
+def test_no_digit_is_in_two_splits():
+    splits = [load_dataset("mnist-5k", split) for split in (Split.TRAIN, Split.VALIDATION, Split.TEST)]
+    assert [len(data) for data in splits] == [3600, 400, 1000]
+    digits = [image.tobytes() for data in splits for image in data.images]
+    assert len(set(digits)) == len(digits) == 5000
+    for data in splits:
+        assert set(np.bincount(data.labels)) == {len(data) // 10}  # as many of each class

@@ -18,6 +18,8 @@ def test_pictures_are_listed_by_label_and_name(tmp_path):
     put(tmp_path, "cat/notes.txt", "cat/.hidden.png", "cat/._a.JPG", ".git/x.png", "dog/deeper/2.png")
     os.mkfifo(tmp_path / "dog" / "pipe.png")  # which one would wait for forever
     (tmp_path / "dog" / "gone.png").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "dog" / "circle.png").symlink_to("circle.png")  # which leads nowhere either
+    (tmp_path / "circle").symlink_to("circle")
     assert class_folders(tmp_path) == ["ant", "cat", "dog"]
     found = list_pictures(tmp_path, {"dog": 0, "cat": 5, "ant": 1})
     assert found.files == ["dog/1.jpeg", "ant/z.webp", "cat/a.JPG", "cat/b.png"]
@@ -66,6 +68,9 @@ class Endless:
 
         class Entry:
             name = f"{self.given}.txt"
+
+            def is_file(self) -> bool:
+                return True
 
         return Entry()
 

@@ -9,7 +9,12 @@ from sklearn.model_selection import train_test_split
 
 from tradeoff_core import datasets
 from tradeoff_core.datasets import Split, cache, folders, load_dataset, prepare
-from tradeoff_core.datasets.folders import CIFAR10_CLASSES, TINY_IMAGENET_CLASSES
+from tradeoff_core.datasets.folders import (
+    CIFAR10_CLASSES,
+    IMAGENET_GROUPS,
+    IMAGENETTE_CLASSES,
+    TINY_IMAGENET_CLASSES,
+)
 
 THREE = ("ant", "bee", "cat")
 
@@ -44,6 +49,34 @@ def test_classes_are_in_the_standard_order():
     assert sorted(CIFAR10_CLASSES) == list(CIFAR10_CLASSES)
     assert sorted(TINY_IMAGENET_CLASSES) == list(TINY_IMAGENET_CLASSES)
     assert (len(CIFAR10_CLASSES), len(TINY_IMAGENET_CLASSES)) == (10, 20)
+    for classes in (IMAGENETTE_CLASSES, IMAGENET_GROUPS):
+        assert sorted(set(classes)) == list(classes)
+        assert len(classes) == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "side"),
+    [("imagenette-128", IMAGENETTE_CLASSES, 128), ("imagenet-10-groups", IMAGENET_GROUPS, 32)],
+)
+def test_photographs_of_imagenet_keep_their_size_and_validate_on_a_tenth(name, classes, side, data_home, lay):
+    lay(data_home / name / "train", classes, 10, side=side)
+    lay(data_home / name / "val", classes, 3, side=side)
+    splits = [load_dataset(name, split) for split in Split]
+    assert [np.bincount(data.labels).tolist() for data in splits] == [[9] * 10, [1] * 10, [3] * 10]
+    for data in splits:
+        assert data.image_shape == (3, side, side)
+        assert data.classes == classes
+        assert data.images[:, 0, 0, 0].tolist() == data.labels.tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [("imagenette-128", (8522, 947, 3925)), ("imagenet-10-groups", (23850, 2650, 2650))],
+)
+def test_the_pictures_themselves_are_as_many_as_promised(name, sizes):
+    if not datasets.has_pictures(name):
+        pytest.skip(datasets.how_to_get(name))
+    assert tuple(len(load_dataset(name, split)) for split in Split) == sizes
 
 
 def test_a_registered_set_must_have_its_classes(data_home, lay, refused):

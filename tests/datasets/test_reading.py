@@ -181,6 +181,18 @@ def test_palettes_and_16_bits_keep_their_shades():
     assert np.asarray(in_channels(read_picture(stored(deep), "deep.png"), 1)).tolist() == [[0, 1, 128, 255]]
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16", "CMYK", "1", "L"])
+def test_a_tall_picture_is_converted_in_bands_as_a_low_one_is(mode):
+    noise = np.random.default_rng(0).integers(0, 256, (600, 9, 4), dtype=np.uint8)
+    tall = Image.fromarray(noise).convert("RGBA" if mode == "I;16" else mode)
+    if mode == "I;16":
+        tall = Image.fromarray(noise[..., 0].astype(np.uint16) * 257)
+    for channels in (1, 3):
+        rows = [in_channels(tall.crop((0, at, 9, at + 1)), channels) for at in range(600)]
+        each = np.concatenate([np.asarray(row) for row in rows])
+        assert np.array_equal(np.asarray(in_channels(tall, channels)), each)
+
+
 @pytest.mark.parametrize(
     "size", [(512, 512), (640, 480), (333, 500), (256, 300), (224, 224), (100, 71), (1024, 683)]
 )

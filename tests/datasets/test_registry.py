@@ -6,6 +6,7 @@ import pytest
 from tradeoff_core import datasets
 from tradeoff_core.datasets import (
     DATASETS,
+    IMAGENETTE_CLASSES,
     Split,
     available,
     how_to_get,
@@ -13,8 +14,9 @@ from tradeoff_core.datasets import (
     load_dataset,
     prepare,
     short_name,
+    target_of,
 )
-from tradeoff_core.tools.unpack import unpack_data_set
+from tradeoff_core.datasets.archives import unpack_data_set
 
 MNIST = (1, 28, 28)
 
@@ -55,10 +57,19 @@ def test_what_is_absent_tells_how_to_get_it(refused):
     assert "python -m tradeoff_core download cifar10" in how_to_get("cifar10")
     assert "python -m tradeoff_core.tools.unpack cifar10-jpeg.tar.xz" in how_to_get("cifar10")
     assert "python -m tradeoff_core.tools.unpack tiny-imagenet-20.tar.xz" in how_to_get("tiny-imagenet-20")
+    assert "tradeoff_core.tools.unpack imagenette-128.tar" in how_to_get("imagenette-128")
+    assert "tradeoff_core.tools.unpack imagenet-10-groups.tar.xz" in how_to_get("imagenet-10-groups")
     assert "imagenet/val/<class>" in how_to_get("imagenet")
     with refused("unknown data set 'svhn'"):
         how_to_get("svhn")
     assert not available("svhn")
+
+
+def test_the_class_that_is_measured_without_poison_is_the_papers_or_the_data_sets_own(refused):
+    assert IMAGENETTE_CLASSES[target_of("imagenette-128")] == "church"
+    assert target_of("mnist-5k") == target_of("cifar10") == target_of("imagenet-10-groups") == 7
+    with refused("there is no folder '/not/there'"):
+        target_of("/not/there")
 
 
 def test_a_folder_is_known_by_its_path(tmp_path, monkeypatch, data_home, lay):

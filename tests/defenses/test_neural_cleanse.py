@@ -21,9 +21,11 @@ from tradeoff_core.defenses.neural_cleanse import (
     rebuild_triggers,
     unlearn,
 )
-from tradeoff_core.evaluation import Rate, backdoor_success, predicted_classes
+from tradeoff_core.evaluation.outcomes import backdoor_success
 from tradeoff_core.networks import Network
-from tradeoff_core.triggers import Sticker
+from tradeoff_core.networks.inference import predicted_classes
+from tradeoff_core.poisoning.triggers import Sticker
+from tradeoff_core.rates import Rate
 
 SHORT = Reversal(rounds=20, batch_size=10)
 QUICK = Unlearning(epochs=3, learning_rate=1e-3)
@@ -37,6 +39,21 @@ def few(digits: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
 def triggers(poisoned_network, digits) -> Triggers:
     """Rebuilt in seconds, on 50 digits."""
     return rebuild_triggers(poisoned_network, *few(digits), 10, SHORT)
+
+
+def test_classes_that_do_not_fit_at_once_are_optimised_in_turn_to_the_same_triggers(
+    poisoned_network, digits, monkeypatch
+):
+    images, labels = few(digits)
+    brief = Reversal(rounds=3, batch_size=10)
+    together = rebuild_triggers(poisoned_network, images, labels, 10, brief)
+    monkeypatch.setattr(
+        neural_cleanse, "MOST_VALUES", 3 * 10 * images[0].numel()
+    )  # three classes, the last one alone
+    apart = rebuild_triggers(poisoned_network, images, labels, 10, brief)
+    assert torch.allclose(together.masks, apart.masks, atol=1e-4)
+    assert torch.allclose(together.patterns, apart.patterns, atol=1e-4)
+    assert together.success == pytest.approx(apart.success, abs=0.03)
 
 
 def covering(*pixels: int) -> Triggers:

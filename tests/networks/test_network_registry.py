@@ -44,10 +44,14 @@ def test_activations_are_separate_modules_not_in_place_each_used_once(name, imag
     [
         ("mnist-cnn", (1, 28, 28)),
         ("mnist-cnn-denoising", (1, 28, 28)),
+        ("mnist-cnn-denoising-published", (1, 28, 28)),
         ("mnist-ibp-small", (1, 28, 28)),
         ("cifar-resnet", (3, 32, 32)),
+        ("cifar-resnet-denoising-published", (3, 32, 32)),
+        ("cifar-ibp-medium", (3, 32, 32)),
         ("resnet-18", (3, 64, 64)),
         ("efficientnet-lite0", (3, 224, 224)),
+        ("efficientnet-lite0-denoising", (3, 224, 224)),
     ],
 )
 def test_every_network_knows_what_images_it_was_made_for(name, shape):

@@ -72,6 +72,23 @@ def test_efficientnet_lite0_has_the_published_number_of_weights_and_sizes(images
     assert len(network.layers) == 1 + 16 + 1
 
 
+def test_denoising_blocks_leave_the_pretrained_network_as_it_is_until_they_learn(pretrained):
+    network = build("efficientnet-lite0-denoising", 1.0, seed=0, classes=1000)
+    rest = network.load_state_dict(pretrained.state_dict(), strict=False)
+    assert not rest.unexpected_keys
+    assert {key.split(".")[1] for key in rest.missing_keys} == {
+        *("denoise-stage2-unit2", "denoise-stage3-unit2", "denoise-stage5-unit3", "denoise-stage7-unit1"),
+    }
+    images = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(freeze(network)(images), pretrained(images))
+    channels = {
+        name: block.output.out_channels for name, block in network.stages.items() if "denoise" in name
+    }
+    assert list(channels.values()) == [24, 40, 112, 320]
+    sides = [network.features(images, name).shape[1] // size for name, size in channels.items()]
+    assert sides == [32**2, 16**2, 8**2, 4**2]
+
+
 def test_a_unit_is_mobilenets_where_it_has_no_stride(unsettled):
     for inputs, outputs, expansion in ((8, 8, 6), (8, 12, 6), (8, 8, 1)):
         ours = unsettled(InvertedResidual(inputs, outputs, 3, 1, expansion)).eval()

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tradeoff_core.paths import ASSETS, SAMPLES
+from tradeoff_core.common.paths import ASSETS, SAMPLES
 from tradeoff_core.tools import samples
 
 

@@ -36,6 +36,20 @@ def test_an_archive_goes_where_its_data_set_is_looked_for(archive, tmp_path, cap
     assert capsys.readouterr().out == f"tiny-imagenet-20 is in {target} already\n"
 
 
+def test_an_archive_whose_pictures_lie_in_one_folder_becomes_that_folder(archive, tmp_path):
+    with tarfile.open(archive) as inner:
+        inner.extractall(tmp_path / "imagenette-128", filter="data")
+    with tarfile.open(tmp_path / "imagenette-128.tar", "w") as tar:
+        tar.add(tmp_path / "imagenette-128", "imagenette-128")
+    assert unpack.main([str(tmp_path / "imagenette-128.tar")]) == 0
+    target = tmp_path / "data" / "imagenette-128"
+    assert sorted(str(file.relative_to(target)) for file in target.rglob("*.jpg")) == [
+        "train/lion/0000.jpg",
+        "val/lion/0000.jpg",
+    ]
+    assert [folder.name for folder in (tmp_path / "data").iterdir()] == ["imagenette-128"]
+
+
 def complaint(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     assert unpack.main([str(argument) for argument in arguments]) == 2
     out, error = capsys.readouterr()

@@ -1,11 +1,11 @@
-"""Measured speeds beside their limits: attacks, interval bounds, the defenses, attributions, the app's pages, runs, photographs, training.
+"""Measured speeds beside their limits: attacks, interval bounds, the defenses, attributions, the app's pages, Inspect, runs, photographs, training.
 
 A report, not a test: other work on the machine slows it, and a missed limit changes no exit status.
 """
 
 from collections.abc import Callable
 
-from tradeoff_core.bench import app, core, defenses, photographs, runs, saliency
+from tradeoff_core.bench import app, core, defenses, inspection, photographs, playground, runs, saliency
 from tradeoff_core.bench.rows import Row, table
 from tradeoff_core.bench.training import training_rows
 
@@ -22,6 +22,10 @@ def measure(*, training: bool, note: Callable[[str], None]) -> list[Row]:
     rows += saliency.saliency_rows()
     note("measuring the pages ...")
     rows += app.page_rows()
+    note("measuring Inspect: grids, sorting, decisions ...")
+    rows += inspection.inspection_rows()
+    note("measuring the playground ...")
+    rows += playground.playground_rows()
     note("measuring a visitor's runs: one started, a thousand listed and compared, one watched ...")
     rows += runs.runs_rows()
     note("measuring photographs: attacks, the data, the app's memory ...")

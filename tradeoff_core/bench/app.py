@@ -12,17 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tradeoff_core import zoo
 from tradeoff_core.bench.rows import Row
+from tradeoff_core.common.paths import ROOT, cache_folder
 from tradeoff_core.datasets import available, has_pictures, how_to_get
-from tradeoff_core.paths import ASSETS, cache_folder
+from tradeoff_core.models import zoo
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Locator, Page
 
-ROOT = ASSETS.parent  # where app.py lies
 CHROMIUM = Path("/usr/bin/chromium")
-PATIENCE = 60.0  # seconds until a server or a page counts as failed
+PATIENCE = 120.0  # seconds until a server or a page counts as failed
 VISITED = ("Overview", "Stickers", "Perturbations", "Spectral signatures")  # while memory is watched
 
 
@@ -227,7 +226,8 @@ for (const kind of ["pointerdown", "keydown"])
 new MutationObserver(() => { window.changed = performance.now(); })
     .observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
 """
-SETTLED = f"() => window.messages > 0 && performance.now() - window.changed > 500 && ({DRAWN})()"
+LAST = "Math.max(window.changed, window.touched)"  # a late message may settle it before anything has changed
+SETTLED = f"() => window.messages > 0 && performance.now() - {LAST} > 500 && ({DRAWN})()"
 
 
 def wait_until_drawn(page: "Page") -> None:
@@ -239,7 +239,7 @@ def time_rerun(page: "Page", act: Callable[[], object]) -> float:
     """Seconds from a touch by `act` to the last change on the screen before half a second of rest."""
     act()
     page.wait_for_function(SETTLED)
-    return float(page.evaluate("() => (window.changed - window.touched) / 1000"))
+    return float(page.evaluate(f"() => ({LAST} - window.touched) / 1000"))
 
 
 def _pages(page: "Page") -> dict[str, str]:

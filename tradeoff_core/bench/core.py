@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 
 from tradeoff_core import networks
-from tradeoff_core.attacks import Attack, loss_gradient, perturb, perturb_at
+from tradeoff_core.attacks.attack import Attack
+from tradeoff_core.attacks.gradient import loss_gradient, perturb, perturb_at
 from tradeoff_core.bench.rows import Row, seconds
-from tradeoff_core.certification import logit_bounds, margin_bounds
+from tradeoff_core.certification.bounds import logit_bounds, margin_bounds
 from tradeoff_core.datasets import Split, load_dataset
-from tradeoff_core.evaluation import BATCH
-from tradeoff_core.presets import PRESETS
-from tradeoff_core.results import EPSILONS
+from tradeoff_core.experiments.presets import PRESETS
+from tradeoff_core.findings.results import EPSILONS
+from tradeoff_core.networks.inference import BATCH
 
 BOUNDED = ("mnist-ibp-small", "mnist-cnn")  # a network made for interval bounds, and the paper's
 

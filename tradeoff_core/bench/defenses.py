@@ -10,14 +10,14 @@ from statistics import median
 
 import torch
 
-from tradeoff_core import networks, zoo
+from tradeoff_core import networks
 from tradeoff_core.bench.rows import Row, has_art, seconds, without_art
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.defenses.activation_clustering import Reduction, cluster, reduce
-from tradeoff_core.defenses.detection import Floats
 from tradeoff_core.defenses.neural_cleanse import Reversal, rebuild_triggers
 from tradeoff_core.defenses.spectral_signatures import spectral_scores
-from tradeoff_core.evaluation import BATCH
+from tradeoff_core.models import zoo
+from tradeoff_core.networks.inference import BATCH, Floats
 
 TURNS = 3
 DIMENSIONS = 10  # ART's default

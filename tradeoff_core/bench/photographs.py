@@ -15,10 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tradeoff_core import networks, zoo
-from tradeoff_core.attacks import Attack, perturb
+from tradeoff_core import networks
+from tradeoff_core.attacks.attack import Attack
+from tradeoff_core.attacks.gradient import perturb
 from tradeoff_core.bench.app import memory_row
 from tradeoff_core.bench.rows import Row, seconds
+from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.datasets import (
     DATASETS,
     ImageDataset,
@@ -29,11 +31,12 @@ from tradeoff_core.datasets import (
     short_name,
     to_tensor,
 )
-from tradeoff_core.errors import TradeoffError
-from tradeoff_core.evaluation import BATCH, fooled_by, predicted_classes
+from tradeoff_core.evaluation.outcomes import fooled_by
+from tradeoff_core.experiments.presets import LARGEST, PRESETS
+from tradeoff_core.models import zoo
 from tradeoff_core.networks import Network
-from tradeoff_core.presets import LARGEST, PRESETS
-from tradeoff_core.training import Progress, reader, shuffled_batches, train
+from tradeoff_core.networks.inference import BATCH, predicted_classes
+from tradeoff_core.training.loop import Progress, reader, shuffled_batches, train
 
 Outcome = tuple[NDArray[np.bool_], NDArray[np.bool_]]  # which images (N,) are misread, and which are fooled
 

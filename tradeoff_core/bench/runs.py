@@ -13,15 +13,16 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tradeoff_core import jobs
-from tradeoff_core.attacks import Attack
+from tradeoff_core.attacks.attack import Attack
 from tradeoff_core.bench import app
 from tradeoff_core.bench.rows import Row, seconds
-from tradeoff_core.experiments import run_experiment
-from tradeoff_core.presets import PRESETS
-from tradeoff_core.recipes import Training
-from tradeoff_core.runs import change_order, is_running, stored_runs
-from tradeoff_core.specs import ExperimentSpec, spec_to_dict
+from tradeoff_core.common.paths import ROOT
+from tradeoff_core.experiments import queue
+from tradeoff_core.experiments.presets import PRESETS
+from tradeoff_core.experiments.run import run_experiment
+from tradeoff_core.experiments.spec import ExperimentSpec, spec_to_dict
+from tradeoff_core.experiments.stored_runs import change_order, is_running, stored_runs
+from tradeoff_core.training.recipe import Training
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
@@ -37,7 +38,7 @@ SMALL = ExperimentSpec(
 LONG = replace(SMALL, training=Training(Attack(epsilon=0.1, steps=1), epochs=500, batch_size=200))
 
 
-def runs_rows(root: Path = app.ROOT, many: int = MANY, watched: float = WATCHED_SECONDS) -> list[Row]:
+def runs_rows(root: Path = ROOT, many: int = MANY, watched: float = WATCHED_SECONDS) -> list[Row]:
     """Runs beside `many` finished ones: on the command line, and in the app in `root` in a real browser."""
     with _store(many) as store:
         rows = [
@@ -71,8 +72,8 @@ def _started(store: Path, many: int) -> Row:
     spec = replace(PRESETS["fast"], seed=1)
 
     def start() -> None:
-        jobs.enqueue(store, spec.id, spec_to_dict(spec))
-        jobs.ensure_workers(store)
+        queue.enqueue(store, spec.id, spec_to_dict(spec))
+        queue.ensure_workers(store)
 
     took = seconds(start)
     _stop(store, spec)
@@ -81,7 +82,7 @@ def _started(store: Path, many: int) -> Row:
 
 def _stop(store: Path, spec: ExperimentSpec) -> None:
     """Stop a run, and wait until nobody writes in its folder any more."""
-    jobs.stop(store, spec.id)
+    queue.stop(store, spec.id)
     while is_running(store / spec.id):
         time.sleep(0.05)
 
@@ -109,8 +110,8 @@ def _in_a_browser(
             _compared(many, took),
             replace(watching, note="skipped: needs Linux, which tells a process's time"),
         ]
-    jobs.enqueue(store, LONG.id, spec_to_dict(LONG))
-    jobs.ensure_workers(store)
+    queue.enqueue(store, LONG.id, spec_to_dict(LONG))
+    queue.ensure_workers(store)
     page.goto(f"{address}/train")
     page.get_by_text(re.compile("^Epoch [1-9]")).first.wait_for()
     time.sleep(5)  # until the page has come to rest

@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from tradeoff_core import zoo
 from tradeoff_core.bench.rows import Row, seconds
 from tradeoff_core.datasets import Split, load_dataset
-from tradeoff_core.projection import principal
-from tradeoff_core.saliency import Method, attribute
+from tradeoff_core.explanations.attribution import Method, attribute
+from tradeoff_core.explanations.feature_plane import principal
+from tradeoff_core.models import zoo
 
 MODELS = ("mnist-5k-clean-label-standard", "mnist-5k-clean-label-pgd-0.3")  # those that the pages start with
 QUICK = (Method.INPUT_GRADIENT, Method.INPUT_X_GRADIENT, Method.GRAD_CAM)

@@ -15,18 +15,19 @@ import torch
 from torch import Tensor
 
 from tradeoff_core import networks
-from tradeoff_core.attacks import Attack
+from tradeoff_core.attacks.attack import Attack
 from tradeoff_core.bench.rows import Row, has_art, seconds, without_art
-from tradeoff_core.cluster import on_ray
 from tradeoff_core.datasets import Split, import_torchvision, load_dataset
-from tradeoff_core.evaluation import fooled_by, predicted_classes
-from tradeoff_core.experiments import run_experiment
+from tradeoff_core.evaluation.outcomes import fooled_by
+from tradeoff_core.experiments.presets import PRESETS
+from tradeoff_core.experiments.ray_engine import on_ray
+from tradeoff_core.experiments.run import run_experiment
+from tradeoff_core.experiments.spec import ExperimentSpec
+from tradeoff_core.experiments.sweep import Execute, Job, Sweep, run_sweep
 from tradeoff_core.networks import Network
-from tradeoff_core.presets import PRESETS
-from tradeoff_core.recipes import Training
-from tradeoff_core.specs import ExperimentSpec
-from tradeoff_core.sweep import Execute, Job, Sweep, run_sweep
-from tradeoff_core.training import Progress, train
+from tradeoff_core.networks.inference import predicted_classes
+from tradeoff_core.training.loop import Progress, train
+from tradeoff_core.training.recipe import Training
 
 COMPARED_EPOCHS, COMPARED_DIGITS = 8, 1800  # what the comparison with ART trains: about two minutes in all
 PATIENCE = 3  # times our epochs, until ART counts as not getting there

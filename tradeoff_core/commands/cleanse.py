@@ -3,11 +3,12 @@
 import argparse
 import io
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tradeoff_core.commands.arguments import MODEL_HELP, check_place, whole
-from tradeoff_core.commands.output import Answer, aligned, decode_pictures, rate_rows, share_bar
+from tradeoff_core.commands.output import Answer, aligned, decode_pictures, rate_rows
+from tradeoff_core.common.console import share_bar
+from tradeoff_core.common.paths import typed
 
 if TYPE_CHECKING:
     from tradeoff_core.defenses.neural_cleanse import Triggers
@@ -31,18 +32,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="PATH",
-        type=Path,
+        type=typed,
         help="an .npz for the triggers: masks (classes, H, W), patterns (classes, C, H, W), in [0, 1]",
     )
 
 
 def run(options: argparse.Namespace) -> Answer:
     """The triggers' sizes, whom they betray, and the three rates before and after."""
+    from tradeoff_core.common.files import write_atomically
     from tradeoff_core.datasets import Split, load_dataset
-    from tradeoff_core.defenses.models import cleanse
+    from tradeoff_core.defenses.applied import cleanse
     from tradeoff_core.defenses.neural_cleanse import Reversal, Unlearning
-    from tradeoff_core.paths import write_atomically
-    from tradeoff_core.zoo import find_model, load_network
+    from tradeoff_core.models.zoo import find_model, load_network
 
     if options.out is not None:
         check_place("--out", options.out, ".npz")

@@ -1,27 +1,25 @@
 """`detect`: a defense that looks at the training set before it is used, beside removing as many at random."""
 
 import argparse
-import csv
-import io
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tradeoff_core.commands.arguments import MODEL_HELP, check_place, whole
+from tradeoff_core.commands.arguments import ALL, MODEL_HELP, check_place, chosen_class, whole
 from tradeoff_core.commands.output import Answer, aligned, decode_pictures, rate_text, warnings_in_one_line
-from tradeoff_core.errors import TradeoffError
+from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.common.paths import typed
+from tradeoff_core.common.tables import csv_table
 
 if TYPE_CHECKING:
     from enum import StrEnum
 
+    from tradeoff_core.defenses.applied import Finding, Inspection
     from tradeoff_core.defenses.detection import Detection
-    from tradeoff_core.defenses.models import Finding, Inspection
-    from tradeoff_core.poisoning import PoisonedDataset
+    from tradeoff_core.poisoning.poison import PoisonedDataset
 
     Choice = TypeVar("Choice", bound=StrEnum)
 
 WHAT = "find the poisoned training examples of a class by their features"
 OF_SPECTRAL, OF_CLUSTERING = ("remove_rate", "uncentred"), ("rule", "reduction", "dimensions")
-ALL = "all"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--csv",
         metavar="PATH",
-        type=Path,
+        type=typed,
         help="also write a row for each inspected example: its index in the training set, its label, its "
         "score, and whether it is removed (flagged) and poisoned (1 or 0)",
     )
@@ -81,10 +79,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """What the defense removes, and how much of that was poisoned."""
-    from tradeoff_core.defenses.models import Finding, inspect, inspect_all
-    from tradeoff_core.experiments import poisoned_training_set
-    from tradeoff_core.paths import write_atomically
-    from tradeoff_core.zoo import find_model, load_network
+    from tradeoff_core.common.files import write_atomically
+    from tradeoff_core.defenses.applied import Finding, inspect, inspect_all
+    from tradeoff_core.experiments.run import poisoned_training_set
+    from tradeoff_core.models.zoo import find_model, load_network
 
     inspection = _inspection(options)
     if options.csv is not None:
@@ -93,7 +91,7 @@ def run(options: argparse.Namespace) -> Answer:
     network = load_network(model)
     decode_pictures(model.spec.dataset)
     training = poisoned_training_set(model.spec)
-    label = _label(options.label, training.data.classes, model.spec.target_class)
+    label = chosen_class(options.label, training.data.classes, model.spec.target_class)
     with warnings_in_one_line():
         if label is None:
             finding = Finding(inspect_all(network, training, inspection))
@@ -117,7 +115,7 @@ def run(options: argparse.Namespace) -> Answer:
 def _inspection(options: argparse.Namespace) -> "Inspection":
     """The options as the core takes them. Raises TradeoffError for one that belongs to the other method."""
     from tradeoff_core.defenses.activation_clustering import Reduction, Rule
-    from tradeoff_core.defenses.models import Inspection, Method
+    from tradeoff_core.defenses.applied import Inspection, Method
 
     method = _choice("method", options.method, Method)
     clustering = method is Method.CLUSTERING
@@ -143,19 +141,6 @@ def _choice(what: str, text: str, kind: "type[Choice]") -> "Choice":
         raise TradeoffError(f"unknown {what} '{text}': choose {' or '.join(kind)}") from None
 
 
-def _label(text: str | None, classes: tuple[str, ...], default: int) -> int | None:
-    """The class by its name or its number, the default if none was named, None for all."""
-    if text is None:
-        return default
-    if text == ALL:
-        return None
-    if text in classes:
-        return classes.index(text)
-    if text.isdecimal() and int(text) < len(classes):
-        return int(text)
-    raise TradeoffError(f"unknown class '{text}': choose one of {', '.join(classes)}, or {ALL}")
-
-
 def _document(inspection: "Inspection", finding: "Finding") -> dict[str, Any]:
     return {
         "method": inspection.method.value,
@@ -166,7 +151,7 @@ def _document(inspection: "Inspection", finding: "Finding") -> dict[str, Any]:
 
 def _settings(inspection: "Inspection", finding: "Finding") -> dict[str, Any]:
     """What belongs to one method only; of all the classes together there is no verdict."""
-    from tradeoff_core.defenses.models import Method
+    from tradeoff_core.defenses.applied import Method
 
     if inspection.method is Method.SPECTRAL:
         return {"centred": inspection.centred}
@@ -188,13 +173,10 @@ def _removed_by_class(detection: "Detection", training: "PoisonedDataset") -> li
 
 def _as_csv(detection: "Detection", training: "PoisonedDataset") -> str:
     """The inspected examples as a CSV table, a row each."""
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(["index", "label", "score", "removed", "poisoned"])
     labels = training.data.labels[detection.index]
     flags = detection.removed.astype(int), detection.poisoned.astype(int)
-    writer.writerows(zip(detection.index, labels, detection.scores, *flags, strict=True))
-    return table.getvalue()
+    rows = zip(detection.index, labels, detection.scores, *flags, strict=True)
+    return csv_table(("index", "label", "score", "removed", "poisoned"), rows)
 
 
 def _rows(document: dict[str, Any], detection: "Detection", classes: tuple[str, ...]) -> dict[str, str]:

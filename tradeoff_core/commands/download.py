@@ -3,7 +3,8 @@
 import argparse
 import time
 
-from tradeoff_core.commands.output import Answer, share_bar
+from tradeoff_core.commands.output import Answer
+from tradeoff_core.common.console import share_bar
 
 WHAT = "fetch a full data set into TRADEOFF_DATA (default: data/)"
 
@@ -15,8 +16,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """Where the data set lies, once it is there."""
+    from tradeoff_core.common.paths import data_folder
     from tradeoff_core.datasets import download
-    from tradeoff_core.paths import data_folder
 
     started = time.perf_counter()
     with share_bar(f"downloading {options.dataset}") as progress:

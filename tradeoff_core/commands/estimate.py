@@ -16,7 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """Seconds of an epoch and of the measuring, and megabytes of memory."""
-    from tradeoff_core.estimates import estimate
+    from tradeoff_core.experiments.cost import estimate
 
     spec = train.spec_of(options)
     decode_pictures(spec.dataset)

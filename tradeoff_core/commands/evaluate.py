@@ -3,16 +3,17 @@
 import argparse
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tradeoff_core.commands.arguments import MODEL_HELP, whole
-from tradeoff_core.commands.output import Answer, aligned, rate_rows, share_bar
+from tradeoff_core.commands.output import Answer, aligned, rate_rows
+from tradeoff_core.common.console import share_bar
+from tradeoff_core.common.paths import typed
 
 if TYPE_CHECKING:
-    from tradeoff_core.attacks import Attack
+    from tradeoff_core.attacks.attack import Attack
     from tradeoff_core.datasets import ImageDataset
-    from tradeoff_core.zoo import Model
+    from tradeoff_core.models.zoo import Model
 
 WHAT = "measure a model's three rates"
 
@@ -27,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images",
         metavar="PATH",
-        type=Path,
+        type=typed,
         help="an .npz (images uint8 (N, H, W[, C]), labels) or a folder with one folder of images a class, "
         "in place of the test split",
     )
@@ -44,9 +45,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """The three rates of one model."""
-    from tradeoff_core.devices import best_device
-    from tradeoff_core.experiments import measure
-    from tradeoff_core.zoo import find_model, load_network
+    from tradeoff_core.common.devices import best_device
+    from tradeoff_core.experiments.run import measure
+    from tradeoff_core.models.zoo import find_model, load_network
 
     started = time.perf_counter()
     model = find_model(options.model)
@@ -76,7 +77,7 @@ def run(options: argparse.Namespace) -> Answer:
 
 def _changed_attack(attack: "Attack", options: argparse.Namespace) -> "Attack":
     """The attack with the options that were given; its step stays 2.5 ε / steps unless the spec fixes it."""
-    from tradeoff_core.attacks import parse_epsilon
+    from tradeoff_core.attacks.attack import parse_epsilon
 
     given = {name: getattr(options, name) for name in ("norm", "steps", "restarts", "targeted")}
     given["epsilon"] = None if options.epsilon is None else parse_epsilon(options.epsilon)
@@ -97,6 +98,7 @@ def _sample(
             prepare(model.spec.dataset, progress, (Split.TEST,))
         data = load_dataset(model.spec.dataset, Split.TEST)
         source = f"the {len(data):,} test examples of {model.spec.dataset}"
+    source += f" ({data.left_out})" if data.left_out else ""
     if options.limit is None:
         return data, source
     some = data.spread(options.limit)

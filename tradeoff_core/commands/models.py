@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from tradeoff_core.commands.output import Answer, aligned, rate_rows
 
 if TYPE_CHECKING:
-    from tradeoff_core.zoo import Model
+    from tradeoff_core.models.zoo import Model
 
 WHAT = "list the trained models in the repository"
 
@@ -17,7 +17,7 @@ def add(_: argparse.ArgumentParser) -> None:
 
 def run(_: argparse.Namespace) -> Answer:
     """Every model's summary."""
-    from tradeoff_core.zoo import find_model, model_ids
+    from tradeoff_core.models.zoo import find_model, model_ids
 
     models = [find_model(name) for name in model_ids()]
     text = "\n\n".join(_model_text(model) for model in models)

@@ -1,35 +1,27 @@
-"""What commands say: aligned rows and rates for people, JSON without NaN, bars and notes on stderr."""
+"""What commands say: aligned rows and rates for people, JSON without NaN."""
 
 import math
-import os
-import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from tradeoff_core.common.console import say, share_bar
+from tradeoff_core.common.names import one_line
+
 if TYPE_CHECKING:
-    from tradeoff_core.attacks import Attack
-    from tradeoff_core.evaluation import Rate
-    from tradeoff_core.specs import ExperimentSpec
+    from tradeoff_core.attacks.attack import Attack
+    from tradeoff_core.experiments.spec import ExperimentSpec
+    from tradeoff_core.rates import Rate
 
 Answer = tuple[Any, str]  # a command's result: the JSON document, and the text for people
 
 
-def say(message: str) -> None:
-    """One line on stderr, whatever the message holds."""
-    print(" ".join(message.split()), file=sys.stderr, flush=True)
-
-
-def first_process() -> bool:
-    """Whether this process speaks: all do, but of those that torchrun started the first one only."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 def aligned(rows: dict[str, str]) -> str:
     """The rows as indented lines, their texts one below the other."""
-    width = max(map(len, rows))
-    return "\n".join(f"  {name:<{width}}  {text}" for name, text in rows.items())
+    told = {one_line(name): one_line(text) for name, text in rows.items()}
+    width = max(map(len, told))
+    return "\n".join(f"  {name:<{width}}  {text}" for name, text in told.items())
 
 
 def rate_text(rate: "Rate") -> str:
@@ -40,10 +32,10 @@ def rate_text(rate: "Rate") -> str:
     return f"{rate.value:6.1%}   n = {rate.n:6,}   95% interval {low:6.1%} to {high:6.1%}"
 
 
-def rate_rows(measured: dict[str, Any], spec: "ExperimentSpec", attack: "Attack") -> dict[str, str]:
-    """The three rates as text."""
-    from tradeoff_core.attacks import in_levels
-    from tradeoff_core.results import rate
+def rate_rows(measured: Mapping[str, Any], spec: "ExperimentSpec", attack: "Attack") -> dict[str, str]:
+    """The three rates as text, and what speaks against them."""
+    from tradeoff_core.attacks.attack import in_levels
+    from tradeoff_core.rates import rate
 
     backdoor = rate(measured, "backdoor_success_rate")
     if backdoor.n == 0:
@@ -55,6 +47,8 @@ def rate_rows(measured: dict[str, Any], spec: "ExperimentSpec", attack: "Attack"
         "adversarial accuracy": f"{rate_text(rate(measured, 'adversarial_accuracy'))}   under {attack}",
         "backdoor success rate": rate_text(backdoor) + note,
     }
+    if measured.get("warnings"):
+        rows["beware"] = "; ".join(measured["warnings"])
     if "certified_accuracy" in measured:
         proved = rate_text(rate(measured, "certified_accuracy"))
         rows["certified accuracy"] = f"{proved}   within l∞ {in_levels(attack.epsilon)}"
@@ -68,16 +62,6 @@ def without_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_nan(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-@contextmanager
-def share_bar(title: str) -> Iterator[Callable[[float], None]]:
-    """A bar for work that tells which share of it is done; on a terminal only."""
-    from tqdm import tqdm
-
-    layout = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]"
-    with tqdm(total=1, desc=title, bar_format=layout, leave=False, disable=None, file=sys.stderr) as bar:
-        yield lambda share: bar.update(share - bar.n)
 
 
 def decode_pictures(dataset: str) -> None:

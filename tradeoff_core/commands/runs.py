@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tradeoff_core.commands.output import Answer, aligned
-from tradeoff_core.errors import TradeoffError
-from tradeoff_core.paths import runs_folder
+from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.common.files import read_bytes, write_atomically
+from tradeoff_core.common.names import one_line
+from tradeoff_core.common.paths import runs_folder, typed
 
 if TYPE_CHECKING:
-    from tradeoff_core.runs import StoredRun
+    from tradeoff_core.experiments.stored_runs import StoredRun
 
 WHAT = "list, show, delete, export or import the runs on this machine"
 ACTIONS = ("list", "show", "delete", "undelete", "export", "import", "stop", "resume")
@@ -20,46 +22,47 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=ACTIONS, help=", ".join(ACTIONS))
     parser.add_argument("name", metavar="RUN", nargs="?", help="its id; for import the archive")
     parser.add_argument(
-        "--runs", metavar="DIR", type=Path, default=runs_folder(), help="the runs' folder (runs)"
+        "--runs", metavar="DIR", type=typed, default=runs_folder(), help="the runs' folder (runs)"
     )
-    parser.add_argument("--out", metavar="FILE", type=Path, help="the archive to write (default: RUN.zip)")
+    parser.add_argument("--out", metavar="FILE", type=typed, help="the archive to write (default: RUN.zip)")
 
 
 def run(options: argparse.Namespace) -> Answer:
     """The action's answer: a run's document, or all of them."""
-    from tradeoff_core import jobs, runs
+    from tradeoff_core.experiments import queue, stored_runs
 
     root, name = options.runs, options.name
     if options.action == "list":
-        every = runs.stored_runs(root)
+        every = stored_runs.stored_runs(root)
         total = sum(one.bytes for one in every)
-        lines = [f"{one.state:<12}{one.bytes / 1e6:8.1f} MB  {one.id}" for one in every]
+        lines = [f"{one.state:<12}{one.bytes / 1e6:8.1f} MB  {one_line(one.id)}" for one in every]
         return [document(one) for one in every], "\n".join(
             [*lines, f"{len(every)} runs, {total / 1e6:,.1f} MB in {root}"]
         )
     if name is None:
         raise TradeoffError(f"say which run: runs {options.action} RUN; `runs list` lists them")
     if options.action == "show":
-        one = runs.find_run(root, name)
+        one = stored_runs.find_run(root, name)
         rows = {key: str(value) for key, value in document(one).items() if key != "spec"}
         return document(one) | {"progress": one.progress()}, f"{one.id}\n{aligned(rows)}"
     if options.action == "export":
-        content = runs.exported(runs.find_run(root, name))
+        content = stored_runs.exported(stored_runs.find_run(root, name))
         place = options.out or Path(f"{name}.zip")
-        place.write_bytes(content)
+        write_atomically(place, content)
         return {"archive": str(place), "bytes": len(content)}, f"{place}: {len(content) / 1e6:.1f} MB"
     if options.action == "import":
-        if not Path(name).is_file():
+        archive = typed(name)
+        if not archive.is_file():
             raise TradeoffError(f"there is no archive '{name}'")
-        one = runs.imported(root, Path(name).read_bytes())
+        one = stored_runs.imported(root, read_bytes(archive, stored_runs.MOST_BYTES))
         return document(one), f"{one.id} is now in {root}"
     if options.action == "delete":
-        runs.delete(root, name)
+        stored_runs.delete(root, name)
         return {"deleted": name}, f"{name} is in the trash for a day: runs undelete {name} takes it back"
     if options.action == "undelete":
-        return document(runs.undelete(root, name)), f"{name} is back"
-    (jobs.stop if options.action == "stop" else jobs.resume)(root, name)
-    one = runs.find_run(root, name)
+        return document(stored_runs.undelete(root, name)), f"{name} is back"
+    (queue.stop if options.action == "stop" else queue.resume)(root, name)
+    one = stored_runs.find_run(root, name)
     return document(one), f"{name} is {one.state}"
 
 

@@ -2,27 +2,29 @@
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tradeoff_core.commands.output import Answer, aligned, first_process, rate_rows, say, share_bar
-from tradeoff_core.errors import TradeoffError
-from tradeoff_core.paths import runs_folder
+from tradeoff_core.commands.output import Answer, aligned, rate_rows
+from tradeoff_core.common.console import say, share_bar, speaks
+from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.common.paths import runs_folder, typed
 
 if TYPE_CHECKING:
-    from tradeoff_core.specs import ExperimentSpec
-    from tradeoff_core.training import Progress
+    from tradeoff_core.experiments.spec import ExperimentSpec
+    from tradeoff_core.training.loop import Progress
 
 WHAT = "train and measure one network, or go on with a broken-off run"
 DEFAULT_PRESET = "standard"
+HELP = 110  # characters of a line of help
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The spec, and the folder."""
     add_spec(parser)
-    parser.add_argument("--out", metavar="DIR", type=Path, help="the run's folder (default: runs/<its id>)")
+    parser.add_argument("--out", metavar="DIR", type=typed, help="the run's folder (default: runs/<its id>)")
     parser.set_defaults(after_interrupt=": the same command goes on where it stopped")
 
 
@@ -32,7 +34,7 @@ def add_spec(parser: argparse.ArgumentParser) -> None:
         "spec",
         metavar="SPEC",
         nargs="?",
-        type=Path,
+        type=typed,
         help="a TOML or JSON file of what differs from the preset",
     )
     parser.add_argument("--preset", metavar="NAME", default=DEFAULT_PRESET, help="one of those below")
@@ -47,36 +49,39 @@ def add_spec(parser: argparse.ArgumentParser) -> None:
 
 
 def preset_lines() -> str:
-    """What the help lists below the options."""
-    from tradeoff_core.presets import PRESETS
+    """What the help lists below the options: every preset, and what it differs in from another."""
+    from tradeoff_core.experiments.differences import described
+    from tradeoff_core.experiments.presets import PRESETS
 
-    def describe(spec: "ExperimentSpec") -> str:
-        attack = spec.training.attack
-        kind = f"adversarial training ({attack})" if attack else "standard training"
-        return f"{kind}, {spec.epochs} epochs, seed {spec.seed}"
-
-    rows = {name: describe(spec) for name, spec in PRESETS.items()}
-    return f"presets (default: {DEFAULT_PRESET}):\n{aligned(rows)}"
+    width = max(map(len, PRESETS))
+    rows = [
+        textwrap.fill(
+            described(name), HELP, initial_indent=f"  {name:<{width}}  ", subsequent_indent=" " * (width + 4)
+        )
+        for name in PRESETS
+    ]
+    return "\n".join([f"presets (default: {DEFAULT_PRESET}):", *rows])
 
 
 def run(options: argparse.Namespace) -> Answer:
     """One run; a finished one is only reported. Processes that torchrun started train it together."""
-    from tradeoff_core import distributed
+    spec = spec_of(options)  # what is wrong with it is said before torch is there
+    from tradeoff_core.training import distributed
 
     with distributed.group():
-        return _run(options)
+        return _run(spec, options)
 
 
-def _run(options: argparse.Namespace) -> Answer:
-    from tradeoff_core import distributed
+def _run(spec: "ExperimentSpec", options: argparse.Namespace) -> Answer:
     from tradeoff_core.datasets import prepare
-    from tradeoff_core.experiments import run_experiment
+    from tradeoff_core.experiments.run import run_experiment
+    from tradeoff_core.experiments.run_folder import RunFolder
+    from tradeoff_core.training import distributed
 
-    spec = spec_of(options)
     folder = options.out or runs_folder() / spec.id
     if folder.exists() and not folder.is_dir():
         raise TradeoffError(f"--out '{folder}' is a file: choose a folder")
-    if (folder / "result.json").exists():
+    if RunFolder(folder).finished:
         result = run_experiment(spec, folder)
         say(f"this run was finished before: its result is in {folder}")
     else:
@@ -98,8 +103,8 @@ def _run(options: argparse.Namespace) -> Answer:
 
 def spec_of(options: argparse.Namespace) -> "ExperimentSpec":
     """The preset, then the file over it, then the single settings."""
-    from tradeoff_core.presets import PRESETS
-    from tradeoff_core.specs import changed, read_spec, spec_from_dict, spec_to_dict
+    from tradeoff_core.experiments.presets import PRESETS
+    from tradeoff_core.experiments.spec import changed, read_spec, spec_from_dict, spec_to_dict
 
     if options.preset not in PRESETS:
         raise TradeoffError(f"unknown preset '{options.preset}': choose one of {', '.join(PRESETS)}")
@@ -122,7 +127,7 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 def _with_decimal_epsilon(setting: str) -> str:
     """The setting, `epsilon=8/255` as a decimal number."""
-    from tradeoff_core.attacks import parse_epsilon
+    from tradeoff_core.attacks.attack import parse_epsilon
 
     key, _, text = setting.partition("=")
     return f"{key}={parse_epsilon(text)}" if key.endswith("epsilon") and "/" in text else setting
@@ -133,9 +138,7 @@ def _epoch_bar(epochs: int) -> Iterator[Callable[["Progress"], None]]:
     """A bar of epochs with what each one reached, and the time that is left."""
     from tqdm import tqdm
 
-    with tqdm(
-        total=epochs, desc="training", unit="epoch", file=sys.stderr, disable=not first_process()
-    ) as bar:
+    with tqdm(total=epochs, desc="training", unit="epoch", file=sys.stderr, disable=not speaks()) as bar:
 
         def show(entry: "Progress") -> None:
             if bar.n < entry.epoch - 1:  # the run goes on: the epochs before were not timed here

@@ -12,22 +12,29 @@ from tradeoff_core.datasets.base import (
     to_uint8,
 )
 from tradeoff_core.datasets.cache import writable_copy
-from tradeoff_core.datasets.folders import CIFAR10_CLASSES, TINY_IMAGENET_CLASSES
+from tradeoff_core.datasets.folders import (
+    CIFAR10_CLASSES,
+    IMAGENET_GROUPS,
+    IMAGENETTE_CLASSES,
+    TINY_IMAGENET_CLASSES,
+)
 from tradeoff_core.datasets.imagenet import imagenet_classes
 from tradeoff_core.datasets.listing import LAYOUT
 from tradeoff_core.datasets.own import load_images
-from tradeoff_core.datasets.reading import Fit, read_picture
+from tradeoff_core.datasets.reading import Fit, in_eight_bits, read_picture
 from tradeoff_core.datasets.registry import (
     DATASETS,
     available,
     download,
     has_pictures,
     how_to_get,
+    in_the_repository,
     known,
     load_dataset,
     prepare,
     short_name,
     side_of,
+    target_of,
     title,
     to_show,
     training_is_readable,
@@ -38,6 +45,8 @@ from tradeoff_core.datasets.torchvision_sets import import_torchvision
 __all__ = [
     "CIFAR10_CLASSES",
     "DATASETS",
+    "IMAGENETTE_CLASSES",
+    "IMAGENET_GROUPS",
     "LAYOUT",
     "TINY_IMAGENET_CLASSES",
     "UNREADABLE",
@@ -53,6 +62,8 @@ __all__ = [
     "how_to_get",
     "imagenet_classes",
     "import_torchvision",
+    "in_eight_bits",
+    "in_the_repository",
     "known",
     "load_dataset",
     "load_images",
@@ -60,6 +71,7 @@ __all__ = [
     "read_picture",
     "short_name",
     "side_of",
+    "target_of",
     "title",
     "to_show",
     "to_tensor",

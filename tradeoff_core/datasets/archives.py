@@ -12,14 +12,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.common.paths import data_folder
 from tradeoff_core.datasets.base import Share
-from tradeoff_core.errors import TradeoffError
 
 MAX_MEMBERS = 500_000
 MAX_BYTES = 8_000_000_000
 DAMAGED = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, ValueError)
 LEFTOVER_SECONDS = 24 * 3600  # what is unfinished for so long is nobody's any more
 FULL = {errno.ENOSPC, errno.EDQUOT}
+# an archive's name -> its data set, and the bytes that its files take on a disk of 4 KiB blocks
+ARCHIVES = {
+    "cifar10-jpeg.tar.xz": ("cifar10", 250_000_000),
+    "tiny-imagenet-20.tar.xz": ("tiny-imagenet-20", 46_000_000),
+    "imagenette-128.tar": ("imagenette-128", 105_000_000),
+    "imagenet-10-groups.tar.xz": ("imagenet-10-groups", 121_000_000),
+}
 
 
 @contextmanager
@@ -52,18 +60,50 @@ def folder_beside(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def unpack_data_set(archive: Path, progress: Share | None = None) -> str:
+    """Unpack an archive as `TRADEOFF_DATA/<data set>`, unless that is there; one sentence says which.
+
+    Raises TradeoffError for another archive than ours, one that cannot be read, and a disk without room.
+    """
+    if not os.path.isfile(archive):  # False also for a name too long to be one
+        raise TradeoffError(f"there is no archive '{archive}'")
+    if archive.name not in ARCHIVES:
+        raise TradeoffError(f"'{archive.name}' is no archive of a data set: give {' or '.join(ARCHIVES)}")
+    name, needed = ARCHIVES[archive.name]
+    target = data_folder() / name
+    if (target / "train").is_dir():
+        return f"{name} is in {target} already"
+    if target.exists():
+        raise TradeoffError(f"'{target}' is there and holds no data set: move it away")
+    disk = next(folder for folder in target.absolute().parents if folder.is_dir())
+    free = shutil.disk_usage(disk).free
+    if free < needed:
+        raise TradeoffError(
+            f"{name} needs {needed / 1e6:,.0f} MB in '{data_folder()}', where {free / 1e6:,.0f} MB are free: make "
+            "room, or set TRADEOFF_DATA to a folder on a larger disk"
+        )
+    unpack(archive, target, progress, holding="train")
+    return f"{name} is in {target}"
+
+
 def unpack(archive: Path, target: Path, progress: Share | None = None, *, holding: str = ".") -> None:
     """Unpack a tar archive, compressed or not, into the new folder `target`, which appears when all is there.
+
+    Where all of it lies in one folder, that folder becomes `target`.
 
     Raises TradeoffError for a file that is none, is damaged, is absurdly large, leads out of the folder or lacks
     the folder `holding`, and where `target` cannot be written; then there is no `target`.
     """
     with folder_beside(target) as folder:
         extract(archive, folder / "content", progress)
-        if not (folder / "content" / holding).is_dir():
-            raise TradeoffError(f"'{archive}' has no folder '{holding}' in it: it is another archive")
+        content = folder / "content"
+        if not (content / holding).is_dir():
+            only = list(content.iterdir())
+            if len(only) != 1 or not (only[0] / holding).is_dir():
+                raise TradeoffError(f"'{archive}' has no folder '{holding}' in it: it is another archive")
+            content = only[0]
         try:
-            os.rename(folder / "content", target)
+            os.rename(content, target)
         except OSError:
             if not target.is_dir():  # else another process has unpacked the same meanwhile
                 raise

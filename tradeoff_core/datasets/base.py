@@ -3,15 +3,17 @@
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from tradeoff_core.errors import TradeoffError
+from tradeoff_core.common.errors import TradeoffError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # what numpy and zipfile raise for a damaged, encrypted or absurdly large archive
 UNREADABLE = (
@@ -39,13 +41,15 @@ class Split(StrEnum):
 class ImageDataset:
     """Images as stored: uint8 (N, H, W, C), with integer labels (N,) that index `classes`.
 
-    The images may be a memory-mapped file, read-only: what is taken by index is copied, a slice is not.
+    The images may be a memory-mapped file, read-only: what is taken by index is copied, a slice is not. `left_out`
+    says, where it is a folder, which files of it are not read, and why.
     """
 
     name: str
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     classes: tuple[str, ...] = field(default_factory=lambda: tuple("0123456789"))
+    left_out: str = ""
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != np.uint8:
@@ -76,22 +80,24 @@ class ImageDataset:
 
     def take(self, indices: NDArray[np.int64] | slice) -> "ImageDataset":
         """The examples at `indices`, in that order."""
-        return ImageDataset(self.name, self.images[indices], self.labels[indices], self.classes)
+        return replace(self, images=self.images[indices], labels=self.labels[indices])
 
     def spread(self, count: int) -> "ImageDataset":
         """At most `count` examples, evenly spaced: of a split sorted by class, the same number of each."""
         return self.take(evenly_spaced(len(self), count))
 
     @property
-    def targets(self) -> Tensor:
+    def targets(self) -> "Tensor":
         """The labels as a tensor, int64 (N,)."""
+        import torch
+
         return torch.from_numpy(self.labels.astype(np.int64))
 
-    def tensors(self) -> tuple[Tensor, Tensor]:
+    def tensors(self) -> "tuple[Tensor, Tensor]":
         """Images float32 (N, C, H, W) in [0, 1] and labels int64 (N,): four times the stored bytes, all at once."""
         return to_tensor(self.images), self.targets
 
-    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, size: int) -> "Iterator[tuple[Tensor, Tensor]]":
         """What `tensors` gives, `size` examples at a time and in order, so that one batch is in memory as float."""
         for start in range(0, len(self), size):
             yield self.take(slice(start, start + size)).tensors()
@@ -107,14 +113,18 @@ def describe(array: NDArray[np.generic]) -> str:
     return f"{array.dtype} {tuple(array.shape)}"
 
 
-def to_tensor(images: NDArray[np.uint8]) -> Tensor:
+def to_tensor(images: NDArray[np.uint8]) -> "Tensor":
     """uint8 (N, H, W, C) -> float32 (N, C, H, W) in [0, 1]."""
+    import torch
+
     writeable = images if images.flags.writeable else images.copy()  # torch warns of arrays that are not
     return torch.from_numpy(writeable).permute(0, 3, 1, 2).contiguous().float().div_(255)
 
 
-def to_uint8(images: Tensor) -> NDArray[np.uint8]:
+def to_uint8(images: "Tensor") -> NDArray[np.uint8]:
     """float (N, C, H, W) in [0, 1] -> uint8 (N, H, W, C), rounded to the nearest 1/255."""
+    import torch
+
     stored: NDArray[np.uint8] = images.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     return stored
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tradeoff_core.common.paths import ASSETS, SAMPLES
 from tradeoff_core.datasets.base import ImageDataset, Share, Split
 from tradeoff_core.datasets.folders import CIFAR10_CLASSES
 from tradeoff_core.datasets.imagenet import IMAGENET_FIT, imagenet_classes
 from tradeoff_core.datasets.reading import Fit, read_picture_file
-from tradeoff_core.paths import ASSETS, SAMPLES
 
 SAMPLED: dict[
     str, tuple[str, Callable[[], tuple[str, ...]], Fit]

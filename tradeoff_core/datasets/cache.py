@@ -6,14 +6,13 @@ for whole. Pixels are checked in blocks of about a megabyte: all of them while t
 """
 
 import os
-import secrets
 import shutil
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -22,10 +21,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.common.files import UNFINISHED, replacing
 from tradeoff_core.datasets.archives import LEFTOVER_SECONDS
 from tradeoff_core.datasets.base import UNREADABLE, Share
 from tradeoff_core.datasets.reading import Fit, read_picture_file
-from tradeoff_core.errors import TradeoffError
 
 BLOCK_BYTES = 2**20  # decoded, written and checked at a time
 THOROUGH_BYTES = 2**28  # up to here every block is checked at each opening,
@@ -140,10 +140,10 @@ def _build(place: Place, plan: Plan, progress: Share | None) -> None:
                 f"the decoded pictures of '{plan.folder}' need {needed / 1e9:,.1f} GB in '{place.folder}', where "
                 f"{free / 1e9:,.1f} GB are free: make room, or set TRADEOFF_DATA to a folder on a larger disk"
             )
-        with _beside(place.file(".npy")) as file:
+        with replacing(place.file(".npy")) as file:
             checksums = _write_images(file, plan, progress)
         written = place.file(".npy").stat().st_mtime_ns
-        with _beside(place.file(".npz")) as file:
+        with replacing(place.file(".npz")) as file:
             np.savez(
                 file,
                 labels=plan.labels,
@@ -205,23 +205,9 @@ def _decode(plan: Plan, start: int, stop: int) -> NDArray[np.uint8]:
     )
 
 
-@contextmanager
-def _beside(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` when all is written, and is gone if that fails."""
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}.unfinished")
-    try:
-        with unfinished.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def _sweep(folder: Path) -> None:
     """Remove what a killed process left unfinished."""
-    for file in folder.glob(".*.unfinished"):
+    for file in folder.glob(f".*{UNFINISHED}"):
         with suppress(OSError):
             if time.time() - file.stat().st_mtime > LEFTOVER_SECONDS:
                 file.unlink()

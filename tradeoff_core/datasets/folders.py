@@ -1,6 +1,6 @@
 """Data sets that are folders of pictures: `<root>/train/<class>/*` and `<root>/test` or `<root>/val`.
 
-Two of them are registered under TRADEOFF_DATA with the classes they must have; ImageNet's folders may be named
+Four of them are registered under TRADEOFF_DATA with the classes they must have; ImageNet's folders may be named
 three ways; and any folder of the user's is a data set by its path. Each part is decoded once, see cache.py. A
 tenth of train, stratified, is the validation split; the pictures outside train are the test split.
 """
@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.common.paths import cache_folder, data_folder
 from tradeoff_core.datasets.base import ImageDataset, Share, Split, hold_out
 from tradeoff_core.datasets.cache import Place, Plan, cached
 from tradeoff_core.datasets.imagenet import IMAGENET_FIT, imagenet_classes, imagenet_labels
 from tradeoff_core.datasets.listing import LAYOUT, Listing, class_folders, is_folder, list_pictures
 from tradeoff_core.datasets.reading import Fit, picture_header
-from tradeoff_core.errors import TradeoffError
-from tradeoff_core.paths import cache_folder, data_folder
 
-VERSION = 1  # of how pictures are decoded, split and kept; another one decodes anew
+VERSION = 2  # of how pictures are decoded, split and kept; another one decodes anew
 OWN_TEST_FOLDERS = ("test", "val")
 LEAST_OWN_SIDE = 4  # on which a sticker of 3 x 3 is not the whole picture
 MAX_OWN_SIDE = 224  # of a user's pictures, which keep their size up to here
@@ -35,6 +35,14 @@ TINY_IMAGENET_CLASSES = (
     *("golden_retriever", "goldfish", "jellyfish", "king_penguin", "ladybug"),
     *("lesser_panda", "lion", "monarch_butterfly", "orange", "pizza"),
     *("school_bus", "seashore", "suspension_bridge", "tarantula", "teapot"),
+)
+IMAGENETTE_CLASSES = (
+    *("cassette_player", "chain_saw", "church", "english_springer", "french_horn"),
+    *("garbage_truck", "gas_pump", "golf_ball", "parachute", "tench"),
+)
+IMAGENET_GROUPS = (
+    *("bird", "bridge-or-tower", "car", "cat", "dog"),
+    *("fruit-or-vegetable", "hoofed", "insect", "primate", "water-scene"),
 )
 
 
@@ -74,6 +82,10 @@ PICTURE_SETS = {
     "cifar10": _with_classes("test", 32, CIFAR10_CLASSES),
     # 10,000 to train on, of which 1,000 validate, and 1,000 to test on; the grey ones turn RGB
     "tiny-imagenet-20": _with_classes("val", 64, TINY_IMAGENET_CLASSES),
+    # Imagenette: 9,469 to train on, of which 947 validate, and 3,925 to test on
+    "imagenette-128": _with_classes("val", 128, IMAGENETTE_CLASSES),
+    # 26,500 to train on, of which 2,650 validate, and 2,650 to test on: 51 classes of ImageNet in ten groups
+    "imagenet-10-groups": _with_classes("val", 32, IMAGENET_GROUPS),
     # as its networks see it: shorter side 256, bilinear, then the middle 224 x 224
     "imagenet": PictureSet("val", IMAGENET_FIT, imagenet_classes, imagenet_labels),
 }
@@ -136,7 +148,8 @@ def load_own_folder(name: str, split: Split, progress: Share | None) -> ImageDat
         progress,
     )
     classes = tuple(os.fsencode(folder).decode(errors="replace") for folder in folders)
-    return ImageDataset(name, images, numbers, classes)
+    said = "; ".join(listing.said for listing in listings if listing.said)
+    return ImageDataset(name, images, numbers, classes, said)
 
 
 def _own_fit(listings: list[Listing]) -> Fit:

@@ -5,10 +5,10 @@ import re
 from functools import cache
 from pathlib import Path
 
+from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.common.paths import ASSETS
 from tradeoff_core.datasets.listing import LAYOUT, class_folders
 from tradeoff_core.datasets.reading import Fit
-from tradeoff_core.errors import TradeoffError
-from tradeoff_core.paths import ASSETS
 
 IMAGENET_FIT = Fit(224, 224, 3, shorter=256)  # as its networks see it: bilinear, then the middle
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.datasets.base import UNREADABLE, ImageDataset, describe
 from tradeoff_core.datasets.imagenet import IMAGENET_FIT, imagenet_classes, imagenet_labels
 from tradeoff_core.datasets.listing import class_folders, list_pictures
 from tradeoff_core.datasets.reading import Fit, read_picture_file
-from tradeoff_core.errors import TradeoffError
 
 MAX_IMAGES = 100_000
 MAX_BYTES = 4_000_000_000  # of decoded pictures, which are all held in memory
@@ -89,7 +89,7 @@ def _read_folder(path: Path, classes: tuple[str, ...], fit: Fit) -> ImageDataset
     images = np.empty((len(listing.files), fit.height, fit.width, fit.channels), dtype=np.uint8)
     for row, file in enumerate(listing.files):
         images[row] = fit.pixels(read_picture_file(path / file, file))
-    return ImageDataset(path.name, images, listing.labels, classes)
+    return ImageDataset(path.name, images, listing.labels, classes, listing.said)
 
 
 def _some(names: tuple[str, ...], most: int = 20) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from tradeoff_core.errors import TradeoffError
+from tradeoff_core.common.errors import TradeoffError
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 FORMATS = (
@@ -22,8 +22,11 @@ FORMATS = (
 )  # Pillow knows more, among them one that starts another program
 MAX_BYTES = 20_000_000
 MAX_SIDE = 8192
+BAND = 256  # rows that are converted at a time
+SPARE = 3  # times as many pixels a side as are needed, left by what shrinks a picture while it is decoded
 MAX_ASPECT = 8  # a longer strip is cut before it is scaled, which might fill the memory
 GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B"}
+BITS, PNG_BITS = "bits of a channel", 24  # what they are noted as, and the byte of a PNG that holds them
 ORIENTATION = 0x0112  # the EXIF tag
 # what Pillow raises for what it cannot read
 UNREADABLE_PICTURE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, LookupError, struct.error)
@@ -35,13 +38,19 @@ warnings.filterwarnings("ignore", message="Tag data larger than file|Truncated F
 
 
 def read_picture(
-    content: bytes, name: str, max_bytes: int = MAX_BYTES, max_side: int = MAX_SIDE
+    content: bytes,
+    name: str,
+    max_side: int = MAX_SIDE,
+    *,
+    max_pixels: int | None = None,
+    needed: int | None = None,
 ) -> Image.Image:
     """A decoded still picture, upright: turned as its EXIF orientation says.
 
+    Where a side of `needed` pixels is enough, a much larger picture is shrunk while it is decoded, to spare memory.
     Raises TradeoffError for what is empty, huge, animated or no picture.
     """
-    _check_bytes(len(content), name, max_bytes)
+    _check_bytes(len(content), name)
     try:
         picture = Image.open(io.BytesIO(content), formats=FORMATS)
         if max(picture.size) > max_side:
@@ -51,12 +60,45 @@ def read_picture(
         # phones write stills as MPO, several JPEGs in one file
         if getattr(picture, "is_animated", False) and picture.format != "MPO":
             raise TradeoffError(f"{name} is animated: choose a still picture")
+        if max_pixels and picture.width * picture.height > max_pixels:
+            raise TradeoffError(
+                f"{name} is {picture.width} x {picture.height}: choose one of at most {max_pixels / 1e6:g} megapixels"
+            )
+        if needed:  # a JPEG can be decoded at a half, a quarter or an eighth of its size
+            picture.draft(
+                None, (picture.width // _times(picture, needed), picture.height // _times(picture, needed))
+            )
         picture.load()
     except Image.DecompressionBombError:
         raise TradeoffError(f"{name} has too many pixels: choose one of at most {max_side} a side") from None
     except UNREADABLE_PICTURE:
         raise TradeoffError(f"{name} is not a picture that can be read: choose a PNG, JPEG or WebP") from None
-    return _upright(picture)
+    if picture.format == "PNG":
+        picture.info[BITS] = content[PNG_BITS]
+    return _upright(_shrunk(picture, _times(picture, needed)) if needed else picture)
+
+
+def _times(picture: Image.Image, needed: int) -> int:
+    """How many times smaller the picture may become, so that what scales it to `needed` pixels gives the same to the eye."""
+    return max(1, min(picture.size) // (SPARE * needed))
+
+
+def _shrunk(picture: Image.Image, times: int) -> Image.Image:
+    """The means of `times` x `times` pixels, RGB or RGBA, a band at a time; with what is told of the picture."""
+    if times == 1:
+        return picture
+    mode = "RGBA" if picture.has_transparency_data else "RGB"
+    whole = Image.new(mode, (-(-picture.width // times), -(-picture.height // times)))
+    rows = times * max(1, BAND // times)
+    for top in range(0, picture.height, rows):
+        band = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+        band = in_eight_bits(band).convert(mode)
+        if mode == "RGBA":  # what is transparent has no colour to mix in
+            whole.paste(band.convert("RGBa").reduce(times).convert("RGBA"), (0, top // times))
+        else:
+            whole.paste(band.reduce(times), (0, top // times))
+    whole.info = {key: value for key, value in picture.info.items() if key != "transparency"}
+    return whole
 
 
 def _upright(picture: Image.Image) -> Image.Image:
@@ -78,7 +120,7 @@ def read_picture_file(path: Path | str, name: str) -> Image.Image:
     """`read_picture` of a file, which is measured before it is read. `name` is what errors call it."""
     try:
         with open(path, "rb") as file:
-            _check_bytes(file.seek(0, io.SEEK_END), name, MAX_BYTES)
+            _check_bytes(file.seek(0, io.SEEK_END), name)
             file.seek(0)
             content = file.read()
     except OSError as error:
@@ -86,11 +128,11 @@ def read_picture_file(path: Path | str, name: str) -> Image.Image:
     return read_picture(content, name)
 
 
-def _check_bytes(size: int, name: str, max_bytes: int) -> None:
+def _check_bytes(size: int, name: str) -> None:
     if not size:
         raise TradeoffError(f"{name} is empty: choose a PNG, JPEG or WebP picture")
-    if size > max_bytes:
-        raise TradeoffError(f"{name} has {size:,} bytes: choose a picture below {max_bytes:,}")
+    if size > MAX_BYTES:
+        raise TradeoffError(f"{name} has {size:,} bytes: choose a picture below {MAX_BYTES:,}")
 
 
 def picture_header(path: Path | str, name: str) -> tuple[tuple[int, int], bool]:
@@ -144,12 +186,48 @@ def _middle(picture: Image.Image, height: int, width: int) -> Image.Image:
     return picture.crop((left, top, left + width, top + height))
 
 
-def in_channels(picture: Image.Image, channels: int) -> Image.Image:
-    """The picture as 8-bit grey (one channel) or RGB, what is transparent over white."""
+def in_eight_bits(picture: Image.Image) -> Image.Image:
+    """The picture with 8 bits a channel, and what is transparent by its value still so.
+
+    A PNG names that value in the bits of its own, and Pillow passes it on as it is while it scales the pixels.
+    """
+    named = picture.info.get("transparency")
     if picture.mode.startswith("I"):  # 16 bits, which Pillow's own conversion would cut off at 255
         deep = np.asarray(picture).astype(np.int64).clip(0, 65535)
-        picture = Image.fromarray((deep // 257).astype(np.uint8))
+        grey = (deep // 257).astype(np.uint8)
+        if not isinstance(named, int):
+            return Image.fromarray(grey)
+        return Image.fromarray(np.stack([grey, np.where(deep == named, 0, 255).astype(np.uint8)], -1))
+    if picture.mode == "RGB" and isinstance(named, tuple) and _bits(picture) == 16:
+        picture.info |= {"transparency": tuple(value >> 8 for value in named), BITS: 8}
+    elif picture.mode == "L" and isinstance(named, int) and _bits(picture) in (2, 4):
+        picture.info |= {"transparency": named * 255 // (2 ** _bits(picture) - 1), BITS: 8}
+    return picture
+
+
+def _bits(picture: Image.Image) -> int:
+    """The bits of a channel in a PNG, as `read_picture` has noted them; 8 of any other picture."""
+    bits: int = picture.info.get(BITS, 8)
+    return bits
+
+
+def in_channels(picture: Image.Image, channels: int) -> Image.Image:
+    """The picture as 8-bit grey (one channel) or RGB, what is transparent over white; a band at a time to spare memory."""
+    mode = "L" if channels == 1 else "RGB"
+    if picture.mode == mode and not picture.has_transparency_data:
+        return picture
+    if picture.height <= BAND:
+        return _converted(picture, mode)
+    whole = Image.new(mode, picture.size)
+    for top in range(0, picture.height, BAND):
+        band = picture.crop((0, top, picture.width, min(top + BAND, picture.height)))
+        whole.paste(_converted(band, mode), (0, top))
+    return whole
+
+
+def _converted(picture: Image.Image, mode: str) -> Image.Image:
+    picture = in_eight_bits(picture)
     if picture.has_transparency_data:
         white = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(white, picture.convert("RGBA"))
-    return picture.convert("L" if channels == 1 else "RGB")
+    return picture.convert(mode)

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.common.paths import data_folder
 from tradeoff_core.datasets.base import ImageDataset, Share, Split, between
 from tradeoff_core.datasets.bundled import load_mnist_5k, load_samples
 from tradeoff_core.datasets.folders import (
+    IMAGENETTE_CLASSES,
     is_folder_name,
     load_own_folder,
     load_picture_set,
@@ -23,18 +26,17 @@ from tradeoff_core.datasets.torchvision_sets import (
     load_torchvision,
     torchvision_present,
 )
-from tradeoff_core.errors import TradeoffError
-from tradeoff_core.paths import data_folder
 
 Loader = Callable[[str, Split, Share | None], ImageDataset]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DataSource:
     """How a split of a data set is read, whether it is on this machine, and what to do where it is not.
 
     `decodes` says whether it is read from a folder of pictures, which are decoded once; `side` is theirs in pixels;
-    `samples` names the pictures of it that the repository holds.
+    `samples` names the pictures of it that the repository holds; `target` is the class that backdoor success counts
+    where nothing is poisoned, the paper's class 7 unless its networks were poisoned with another.
     """
 
     title: str
@@ -44,6 +46,7 @@ class Source:
     decodes: Callable[[str], bool] = lambda _: False
     side: int = 28
     samples: str | None = None
+    target: int = 7
 
 
 def _load_cifar10(name: str, split: Split, progress: Share | None) -> ImageDataset:
@@ -66,14 +69,15 @@ def _always(_: str) -> bool:
 IN_THE_REPOSITORY = "it is a part of this repository: fetch its assets/ again"
 DOWNLOAD = "set TRADEOFF_DATA to its folder, or download it with python -m tradeoff_core download"
 UNPACK = "python -m tradeoff_core.tools.unpack"
+UNPACKED = f"set TRADEOFF_DATA to its folder, or unpack it with {UNPACK}"
 
-DATASETS: dict[str, Source] = {
-    "mnist-5k": Source("Digits (MNIST)", load_mnist_5k, _always, IN_THE_REPOSITORY),
-    "mnist": Source("MNIST, all of it", load_torchvision, torchvision_present, f"{DOWNLOAD} mnist"),
-    "fashion-mnist": Source(
+DATASETS: dict[str, DataSource] = {
+    "mnist-5k": DataSource("Digits (MNIST)", load_mnist_5k, _always, IN_THE_REPOSITORY),
+    "mnist": DataSource("MNIST, all of it", load_torchvision, torchvision_present, f"{DOWNLOAD} mnist"),
+    "fashion-mnist": DataSource(
         "Fashion-MNIST", load_torchvision, torchvision_present, f"{DOWNLOAD} fashion-mnist"
     ),
-    "cifar10": Source(
+    "cifar10": DataSource(
         "CIFAR-10",
         _load_cifar10,
         _cifar10_present,
@@ -82,16 +86,33 @@ DATASETS: dict[str, Source] = {
         side=32,
         samples="cifar10-samples",
     ),
-    "cifar10-samples": Source("CIFAR-10", load_samples, _always, IN_THE_REPOSITORY, side=32),
-    "tiny-imagenet-20": Source(
+    "cifar10-samples": DataSource("CIFAR-10", load_samples, _always, IN_THE_REPOSITORY, side=32),
+    "tiny-imagenet-20": DataSource(
         "Tiny ImageNet (20 classes)",
         load_picture_set,
         picture_set_present,
-        f"set TRADEOFF_DATA to its folder, or unpack it with {UNPACK} tiny-imagenet-20.tar.xz",
+        f"{UNPACKED} tiny-imagenet-20.tar.xz",
         _always,
         side=64,
     ),
-    "imagenet": Source(
+    "imagenette-128": DataSource(
+        "Imagenette (10 classes of ImageNet)",
+        load_picture_set,
+        picture_set_present,
+        f"{UNPACKED} imagenette-128.tar",
+        _always,
+        side=128,
+        target=IMAGENETTE_CLASSES.index("church"),
+    ),
+    "imagenet-10-groups": DataSource(
+        "ImageNet in 10 groups",
+        load_picture_set,
+        picture_set_present,
+        f"{UNPACKED} imagenet-10-groups.tar.xz",
+        _always,
+        side=32,
+    ),
+    "imagenet": DataSource(
         "ImageNet",
         load_picture_set,
         picture_set_present,
@@ -101,9 +122,9 @@ DATASETS: dict[str, Source] = {
         side=224,
         samples="imagenet-samples",
     ),
-    "imagenet-samples": Source("ImageNet", load_samples, _always, IN_THE_REPOSITORY, side=224),
+    "imagenet-samples": DataSource("ImageNet", load_samples, _always, IN_THE_REPOSITORY, side=224),
 }
-OWN_FOLDER = Source("your own folder", load_own_folder, own_folder_present, LAYOUT, _always)
+OWN_FOLDER = DataSource("your own folder", load_own_folder, own_folder_present, LAYOUT, _always)
 
 
 def short_name(name: str) -> str:
@@ -136,9 +157,26 @@ def to_show(name: str) -> str | None:
     return full if available(full) else samples
 
 
+def in_the_repository(name: str) -> str | None:
+    """The pictures of a data set that the repository holds: all of it, else samples, else None."""
+    if name not in DATASETS:
+        return None
+    return name if DATASETS[name].present is _always else DATASETS[name].samples
+
+
 def side_of(name: str) -> int:
     """Height and width of a data set's images. Raises TradeoffError for a folder that is not there."""
     return DATASETS[name].side if name in DATASETS else load_dataset(name, Split.TEST).image_shape[1]
+
+
+def target_of(name: str) -> int:
+    """The class that backdoor success counts where nothing is poisoned; of a folder with fewer, its last.
+
+    Raises TradeoffError for a folder that is not there.
+    """
+    if name in DATASETS:
+        return DATASETS[name].target
+    return min(OWN_FOLDER.target, len(load_dataset(name, Split.TEST).classes) - 1)
 
 
 def known(name: str) -> bool:
@@ -179,7 +217,7 @@ def _load(name: str, split: Split, progress: Share | None = None) -> ImageDatase
     return source.load(name, split, progress)
 
 
-def _source(name: str) -> Source:
+def _source(name: str) -> DataSource:
     if not known(name):
         raise TradeoffError(
             f"unknown data set '{name}': choose one of {', '.join(DATASETS)}, or the path of a folder of pictures"

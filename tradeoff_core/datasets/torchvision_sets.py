@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
+from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.common.paths import data_folder
 from tradeoff_core.datasets.archives import FULL, extract, folder_beside
 from tradeoff_core.datasets.base import ImageDataset, Share, Split, between, hold_out
-from tradeoff_core.errors import TradeoffError
-from tradeoff_core.paths import data_folder
 
 CLASSES = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "cifar10": "CIFAR10"}
 HELD_OUT = 5000  # of the training images, for validation
@@ -145,6 +144,8 @@ def import_torchvision() -> None:
     try:
         import torchvision
     except RuntimeError:
+        import torch
+
         for name in ("nms", "qnms"):
             torch.library.define(
                 f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"

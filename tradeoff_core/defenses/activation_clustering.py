@@ -12,9 +12,10 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from tradeoff_core.defenses.detection import ClassFeatures, Detection, Floats
+from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.defenses.detection import ClassFeatures, Detection
 from tradeoff_core.defenses.spectral_signatures import top_directions
-from tradeoff_core.errors import TradeoffError
+from tradeoff_core.networks.inference import Floats
 
 SMALL = 0.35  # a cluster below this share of the class is unusually small (adversarial-robustness-toolbox's value)
 SEPARATED = 0.10  # a silhouette from here on means two groups, not one cut in half (Chen et al.)

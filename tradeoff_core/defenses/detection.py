@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tradeoff_core.errors import TradeoffError
-from tradeoff_core.evaluation import Rate, features_of, predicted_classes
+from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.networks import Network
-from tradeoff_core.poisoning import PoisonedDataset
+from tradeoff_core.networks.inference import Floats, features_of, predicted_classes
+from tradeoff_core.poisoning.poison import PoisonedDataset
+from tradeoff_core.rates import Rate
 
-Floats = NDArray[np.floating[Any]]
 FEWEST = 10  # examples of a class below which no defense says anything
 
 

@@ -19,15 +19,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from tradeoff_core.devices import device_of, mixed_precision
-from tradeoff_core.errors import TradeoffError
+from tradeoff_core.common.devices import device_of, mixed_precision
+from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.networks import Network, freeze
+from tradeoff_core.networks.base import finite
+from tradeoff_core.networks.inference import checked_images, predicted_classes
 
 CONSISTENT = 1.4826  # median absolute deviation -> standard deviation of normal values
 SUSPICIOUS = 2.0  # anomaly index from which Wang et al. call a class backdoored
 SUCCESS = 0.99  # a trigger works if this share of the stamped images goes to its class
 FIRST_WEIGHT, RAISE, LOWER = 1e-3, 2.0, 2.0**1.5  # λ, and how it moves after `patience` rounds in a row
 LEAST_CLASSES = 3
+# of stamped images at once, for all classes together: 20 classes of 20 images of 64 x 64 in colour take 2 GB of a ResNet-18
+MOST_VALUES = 20 * 20 * 3 * 64 * 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,33 +123,35 @@ def rebuild_triggers(
     seed: int = 0,
     progress: Callable[[float, NDArray[np.uint8]], None] | None = None,
 ) -> Triggers:
-    """Rebuild a trigger for every class on clean images (N, C, H, W) in [0, 1]; classes are one batch.
+    """Rebuild a trigger for every class on clean images (N, C, H, W) in [0, 1]; as many classes as fit are one batch.
 
-    `progress` is told the share of rounds that is done and the newest frame (K, C, H, W). The network must be
-    frozen and in eval mode. Images of a class serve all other classes' triggers.
+    It is computed where the network is; the triggers come back on the CPU. `progress` is told the share of rounds that is done and the newest frame (K, C, H, W). The network must be
+    frozen and in eval mode. Images of a class serve all other classes' triggers. Raises NotFinite.
     """
+    images = checked_images(images)
     reversal = reversal or Reversal()
     channels, height, width = images.shape[1:]
     generator = torch.Generator().manual_seed(seed)
     shape = (classes, 1 + channels, height, width)  # mask and pattern, before tanh
     hidden = torch.empty(shape).uniform_(-1, 1, generator=generator)
-    state = _State(hidden, torch.full((classes,), FIRST_WEIGHT))
+    device = device_of(network)
+    images, labels = images.to(device), labels.to(device)
+    state = _State(hidden.to(device), torch.full((classes,), FIRST_WEIGHT, device=device))
     frames = []
     for number in range(reversal.rounds):
-        active = torch.from_numpy(np.flatnonzero(state.stalled < reversal.stall))
+        active = torch.from_numpy(np.flatnonzero(state.stalled < reversal.stall)).to(device)
         if len(active):
             _round(network, images, labels, state, active, reversal, generator)
-        frames.append((255 * _drawn(state.best)).round().to(torch.uint8).numpy())
+        frames.append((255 * _drawn(state.best)).round().to(torch.uint8).cpu().numpy())
         if progress:
             progress((number + 1) / reversal.rounds, frames[-1])
         if not len(active):
             break
-    masks, patterns = _split(state.best)
+    masks, patterns = _split(state.best.cpu())
     triggers = Triggers(masks[:, 0], patterns, np.zeros(classes), np.stack(frames))
     for label in range(classes):
-        with torch.inference_mode():
-            reached = network(triggers.stamp(images[labels != label], label)).argmax(1) == label
-        triggers.success[label] = reached.float().mean().item()
+        stamped = triggers.stamp(images[labels != label].cpu(), label)
+        triggers.success[label] = (predicted_classes(network, stamped) == label).mean()
     return triggers
 
 
@@ -156,13 +162,10 @@ class _State:
         classes = len(hidden)
         self.hidden, self.weight = hidden, weight
         self.best = hidden.clone()
-        self.best_norm = torch.full((classes,), float("inf"))
+        self.best_norm = hidden.new_full((classes,), float("inf"))
         self.first_moment, self.second_moment = torch.zeros_like(hidden), torch.zeros_like(hidden)
-        self.steps = torch.zeros(classes)
-        self.above, self.below = (
-            torch.zeros(classes, dtype=torch.long),
-            torch.zeros(classes, dtype=torch.long),
-        )
+        self.steps = hidden.new_zeros(classes)
+        self.above, self.below = (torch.zeros_like(self.steps, dtype=torch.long) for _ in range(2))
         self.stalled = np.zeros(classes, dtype=int)
 
 
@@ -187,37 +190,51 @@ def _round(
     generator: torch.Generator,
 ) -> None:
     """One pass over the images for the active classes, then each class's λ and best mask."""
-    reached, tried = torch.zeros(len(active)), torch.zeros(len(active))
-    norms = torch.zeros(len(active))
-    batches = torch.split(torch.randperm(len(images), generator=generator), reversal.batch_size)
+    reached, tried, norms = (torch.zeros(len(active), device=images.device) for _ in range(3))
+    order = torch.randperm(len(images), generator=generator).to(images.device)
+    batches = torch.split(order, reversal.batch_size)
+    at_once = max(1, MOST_VALUES // (reversal.batch_size * images[0].numel()))
     for batch in batches:
-        hidden = state.hidden[active].requires_grad_(True)
-        masks, patterns = _split(hidden)
-        stamped = torch.lerp(images[batch], patterns[:, None], masks[:, None])  # (K, B, C, H, W)
-        with mixed_precision(device_of(network), (images.shape[1], images.shape[2], images.shape[3])):
-            logits = network(stamped.flatten(0, 1)).unflatten(0, stamped.shape[:2])  # (K, B, classes)
-        aims = active[:, None].expand(-1, len(batch))
-        losses = F.cross_entropy(logits.flatten(0, 1), aims.flatten(), reduction="none").view_as(aims).mean(1)
-        size = masks.sum(dim=(1, 2, 3))
-        (gradient,) = torch.autograd.grad((losses + state.weight[active] * size).sum(), hidden)
-        others = labels[batch][None] != active[:, None]  # (K, B): an image of the class itself proves nothing
-        reached += ((logits.argmax(2) == aims) & others).sum(1)
-        tried += others.sum(1)
-        norms += size.detach() / len(batches)
-        _adam(state, active, gradient, reversal.learning_rate)
+        for some in torch.split(torch.arange(len(active), device=images.device), at_once):
+            now = active[some]
+            logits, size, gradient = _loss_gradient(network, images[batch], now, state)
+            others = (
+                labels[batch][None] != now[:, None]
+            )  # (K, B): an image of the class itself proves nothing
+            reached[some] += ((logits.argmax(2) == now[:, None]) & others).sum(1)
+            tried[some] += others.sum(1)
+            norms[some] += size / len(batches)
+            _adam(state, now, gradient, reversal.learning_rate)
     works = reached / tried >= SUCCESS
     better = works & (norms < 0.99 * state.best_norm[active])
     state.best_norm[active] = torch.where(better, norms, state.best_norm[active])
     improved = active[better | state.best_norm[active].isinf()]  # before the first that works, show the last
     state.best[improved] = state.hidden[improved]
     found = state.best_norm[active].isfinite()  # one that never worked is not done, however long it takes
-    state.stalled[active.numpy()] = np.where((better | ~found).numpy(), 0, state.stalled[active.numpy()] + 1)
+    rows = active.cpu().numpy()
+    state.stalled[rows] = np.where((better | ~found).cpu().numpy(), 0, state.stalled[rows] + 1)
     state.above[active] = torch.where(works, state.above[active] + 1, 0)
     state.below[active] = torch.where(works, 0, state.below[active] + 1)
     raised, lowered = state.above == reversal.patience, state.below == reversal.patience
     state.weight = torch.where(raised, RAISE * state.weight, state.weight)
     state.weight = torch.where(lowered, state.weight / LOWER, state.weight)
     state.above[raised], state.below[lowered] = 0, 0
+
+
+def _loss_gradient(
+    network: Network, images: Tensor, active: Tensor, state: _State
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits (K, B, classes) of images (B, C, H, W) under K classes' triggers, the masks' sizes, the loss's gradient."""
+    hidden = state.hidden[active].requires_grad_(True)
+    masks, patterns = _split(hidden)
+    stamped = torch.lerp(images, patterns[:, None], masks[:, None])  # (K, B, C, H, W)
+    with mixed_precision(images.device, (images.shape[1], images.shape[2], images.shape[3])):
+        logits = finite(network(stamped.flatten(0, 1)).unflatten(0, stamped.shape[:2]))
+    aims = active[:, None].expand(-1, len(images))
+    losses = F.cross_entropy(logits.flatten(0, 1), aims.flatten(), reduction="none").view_as(aims).mean(1)
+    size = masks.sum(dim=(1, 2, 3))
+    (gradient,) = torch.autograd.grad((losses + state.weight[active] * size).sum(), hidden)
+    return logits.detach(), size.detach(), gradient
 
 
 def _adam(state: _State, active: Tensor, gradient: Tensor, rate: float) -> None:
@@ -256,7 +273,7 @@ def unlearn(
     `progress` is told each epoch's number and the frozen copy as it is then; epoch 0 is before the first step.
     """
     unlearning = unlearning or Unlearning()
-    copied = copy.deepcopy(network)
+    copied, device = copy.deepcopy(network), device_of(network)
     optimizer = torch.optim.Adam(copied.parameters(), lr=unlearning.learning_rate)
     generator = torch.Generator().manual_seed(seed)
     for epoch in range(unlearning.epochs + 1):
@@ -265,8 +282,8 @@ def unlearn(
             for batch in torch.split(torch.randperm(len(images), generator=generator), unlearning.batch_size):
                 inputs = images[batch]
                 count = round(unlearning.stamped_share * len(batch))
-                inputs = torch.cat([stamp(inputs[:count]), inputs[count:]])
-                loss = F.cross_entropy(copied(inputs), labels[batch])
+                inputs = torch.cat([stamp(inputs[:count]), inputs[count:]]).to(device)
+                loss = F.cross_entropy(finite(copied(inputs)), labels[batch].to(device))
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()

@@ -7,10 +7,10 @@ exactly as many as were poisoned, which is what makes chance equal to the share 
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import ArpackError, LinearOperator, svds
 
-from tradeoff_core.defenses.detection import ClassFeatures, Detection, Floats, checked
-from tradeoff_core.errors import TradeoffError
+from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.defenses.detection import ClassFeatures, Detection, checked
+from tradeoff_core.networks.inference import Floats
 
 
 def top_directions(features: Floats, count: int = 1) -> Floats:
@@ -20,6 +20,8 @@ def top_directions(features: Floats, count: int = 1) -> Floats:
     vector's sign is such that its largest entry is positive. Raises TradeoffError if the features do not have
     so many directions, hold NaN, or are too large or too small to be squared.
     """
+    from scipy.sparse.linalg import ArpackError, LinearOperator, svds  # takes half a second to import
+
     features = checked(features)
     if not 1 <= count < min(features.shape):
         raise TradeoffError(

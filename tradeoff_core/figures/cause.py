@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from tradeoff_core.attacks import in_levels
-from tradeoff_core.cause import Mean
+from tradeoff_core.attacks.attack import in_levels
+from tradeoff_core.explanations.attribution import Method
+from tradeoff_core.explanations.feature_plane import GROUPS
+from tradeoff_core.figures.kept import drawn_once
+from tradeoff_core.figures.plain import Figure
 from tradeoff_core.figures.shared import (
     ADVERSARIAL,
     BACKDOOR,
@@ -22,12 +24,12 @@ from tradeoff_core.figures.shared import (
     hover,
     in_levels_of,
     laid_out,
+    name_space,
     percent,
 )
-from tradeoff_core.poisoning import PoisonLabels
-from tradeoff_core.projection import GROUPS
-from tradeoff_core.results import Cause
-from tradeoff_core.saliency import Method
+from tradeoff_core.findings.results import Cause
+from tradeoff_core.poisoning.poison import PoisonLabels
+from tradeoff_core.rates import Mean
 
 Named = Sequence[tuple[str, Cause]]
 KINDS = (  # of networks in the plot of all of them: name, symbol, colour
@@ -52,9 +54,10 @@ def told(name: str, mean: Mean) -> str:
     return f"{name} {mean.value:.1%}<br>mean of {mean.n:,} images{missing}, 95% interval {low:.1%}–{high:.1%}"
 
 
-def share_bars(models: Named, method: Method) -> go.Figure:
+@drawn_once
+def share_bars(models: Named, method: Method) -> Figure:
     """Mean share of the attribution on the sticker's pixels, clean and stamped, beside the share that they cover."""
-    figure = go.Figure()
+    figure = Figure()
     for (name, cause), colour in zip(models, (MODEL_A, MODEL_B), strict=False):
         means = cause.shares[method]
         figure.add_bar(
@@ -83,12 +86,13 @@ def share_bars(models: Named, method: Method) -> go.Figure:
     return laid_out(figure, 360, barmode="group")
 
 
-def share_by_epsilon(causes: Sequence[Cause], method: Method) -> go.Figure:
+@drawn_once
+def share_by_epsilon(causes: Sequence[Cause], method: Method) -> Figure:
     """The share on a stamped image's sticker, and backdoor success, against the training ε; a point a network."""
     causes = sorted(causes, key=lambda cause: cause.spec.training.epsilon)
     epsilons = [cause.spec.training.epsilon for cause in causes]
     means = [cause.shares[method][1] for cause in causes]
-    figure = go.Figure()
+    figure = Figure()
     figure.add_scatter(
         x=epsilons,
         y=[100 * mean.value for mean in means],
@@ -126,20 +130,20 @@ def share_by_epsilon(causes: Sequence[Cause], method: Method) -> go.Figure:
 
 def kind_of(cause: Cause) -> int:
     """Which of KINDS a network is."""
-    poison, training = cause.spec.poison, cause.spec.training
+    poison = cause.spec.poison
     if poison is None:
         return 3
     if poison.labels is PoisonLabels.DIRTY:
         return 2
-    defended = (training.attack, training.lipschitz, training.trades, training.interval_bounds)
-    return 1 if any(defended) or "denoising" in cause.spec.network else 0
+    return 1 if cause.spec.defended else 0
 
 
+@drawn_once
 def share_against_success(
     named: Sequence[tuple[str, Cause]], method: Method, chosen: dict[str, str]
-) -> go.Figure:
+) -> Figure:
     """Backdoor success against the share on the sticker, a point a network; `chosen` are model ids by letter."""
-    figure = go.Figure()
+    figure = Figure()
     for number, (kind, symbol, colour) in enumerate(KINDS):
         mine = [(name, cause) for name, cause in named if kind_of(cause) == number]
         if not mine:
@@ -188,9 +192,10 @@ def share_against_success(
     return laid_out(figure, 460)
 
 
-def fading_in(models: Named, target: str) -> go.Figure:
+@drawn_once
+def fading_in(models: Named, target: str) -> Figure:
     """How far the target class leads the best other one while the sticker fades in: mean and middle half."""
-    figure = go.Figure()
+    figure = Figure()
     for (name, cause), colour, dash in zip(models, (MODEL_A, MODEL_B), ("solid", "dash"), strict=False):
         x = [100 * share for share in cause.fading["share"]]
         low, high = cause.fading["quartiles"]
@@ -225,9 +230,10 @@ def fading_in(models: Named, target: str) -> go.Figure:
     return laid_out(figure, 360)
 
 
-def landing(models: Named, classes: Sequence[str], target: int) -> go.Figure:
+@drawn_once
+def landing(models: Named, classes: Sequence[str], target: int) -> Figure:
     """Where untargeted adversarial examples end: the share in each class, the target's framed."""
-    figure = go.Figure()
+    figure = Figure()
     for (name, cause), colour in zip(models, (MODEL_A, MODEL_B), strict=False):
         total = max(1, int(cause.landing.sum()))
         figure.add_bar(
@@ -255,9 +261,15 @@ def landing(models: Named, classes: Sequence[str], target: int) -> go.Figure:
     return laid_out(figure, 340, barmode="group")
 
 
-def feature_plane(points: NDArray[np.float64], group: NDArray[np.int64], axes: str) -> go.Figure:
-    """Images among the features in two or three dimensions (N, 2 or 3), by group; customdata is the place among all."""
-    figure = go.Figure()
+@drawn_once
+def feature_plane(
+    points: NDArray[np.float64], group: NDArray[np.int64], axes: str, drag: str = "zoom"
+) -> Figure:
+    """Images among the features in two or three dimensions (N, 2 or 3), by group; customdata is the place among all.
+
+    `drag` is what dragging over the plane does.
+    """
+    figure = Figure()
     for number, (name, (colour, symbol)) in enumerate(zip(GROUPS, LOOKS, strict=True)):
         where = np.flatnonzero(group == number)
         if not len(where):
@@ -277,8 +289,9 @@ def feature_plane(points: NDArray[np.float64], group: NDArray[np.int64], axes: s
                 x=x, y=y, marker=marker | {"size": 7}, unselected={"marker": {"opacity": 0.15}}, **options
             )
     titles = [f"{axes} {number}" for number in (1, 2, 3)]
-    figure.update_scenes(xaxis_title=titles[0], yaxis_title=titles[1], zaxis_title=titles[2])
+    if points.shape[1] > 2:
+        name_space(figure, titles)
     figure.update_xaxes(title=titles[0], zeroline=False, showticklabels=False)
     figure.update_yaxes(title=titles[1], zeroline=False, showticklabels=False)
-    laid_out(figure, 480)
+    laid_out(figure, 480, **({} if points.shape[1] > 2 else {"dragmode": drag}))
     return figure.update_layout(legend={"itemsizing": "constant"})

@@ -3,38 +3,40 @@
 from collections.abc import Sequence
 
 import numpy as np
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
+from numpy.typing import NDArray
 
+from tradeoff_core.certification.regions import LARGEST, Regions
+from tradeoff_core.figures.kept import drawn_once
+from tradeoff_core.figures.plain import Figure
 from tradeoff_core.figures.shared import MODEL_A, MODEL_B, NEUTRAL
-from tradeoff_core.regions import LARGEST, Regions
+from tradeoff_core.models.compared import Compared
 
 ROW, HEAD = 21, 62  # pixels: a digit's bar, and the legend over a model's bars
 
 
-def certified_regions(models: Sequence[tuple[str, Regions | None]], digits: Sequence[str]) -> go.Figure:
-    """A panel for model A and one for B, (name, regions), and in it a bar a digit from ε 0 to the end of the axis.
+@drawn_once
+def certified_regions(models: Sequence[tuple[Compared, Regions | None]], digits: Sequence[str]) -> Figure:
+    """A panel for model A and one for B with their regions, and in it a bar a digit from ε 0 to the end of the axis.
 
     Solid where it is certified, hatched where nobody knows, grey from the cross of an attack on. `digits` name the
     images, each differently. A model without regions has no panel.
     """
     panels = [
-        (name, colour, regions)
-        for (name, regions), colour in zip(models, (MODEL_A, MODEL_B), strict=True)
+        (one, colour, regions)
+        for (one, regions), colour in zip(models, (MODEL_A, MODEL_B), strict=True)
         if regions is not None
     ]
     plot, foot = ROW * len(digits), 50
     height = len(panels) * (plot + HEAD) + foot
     between = HEAD / (height - HEAD - foot) if len(panels) > 1 else 0  # a share of what the margins leave
-    figure = make_subplots(len(panels), 1, shared_xaxes=True, vertical_spacing=between)
+    figure = Figure(panels=len(panels), spacing=between)
     broken = np.concatenate([regions.broken for _, _, regions in panels])
     end = min(LARGEST, 0.05 * np.ceil(max(0.05, broken.max()) / 0.05 + 0.2))
-    for row, (name, colour, regions) in enumerate(panels, start=1):
-        _panel(figure, row, colour, name[0], regions, digits, end)
-        top = figure.layout["yaxis" if row == 1 else f"yaxis{row}"].domain[1]
+    for row, (one, colour, regions) in enumerate(panels, start=1):
+        _panel(figure, row, colour, one.letter, regions, digits, end)
         legend = {
             "title": {
-                "text": f"<span style='color: {colour}'>■</span> <b>{name}</b>",
+                "text": f"<span style='color: {colour}'>■</span> <b>{one.name}</b>",
                 "side": "top",
                 "font": {"color": NEUTRAL, "size": 14},
             },
@@ -42,11 +44,11 @@ def certified_regions(models: Sequence[tuple[str, Regions | None]], digits: Sequ
             "orientation": "h",
             "x": 0,
             "yanchor": "bottom",
-            "y": top,
+            "y": figure.top_of(row),
         }
-        figure.update_layout({_legend(row): legend})
+        figure.update_layout(**{_legend(row): legend})
     figure.update_xaxes(range=[0, 1.01 * end], zeroline=False, fixedrange=True)
-    figure.update_xaxes(title="ε of the perturbation (l∞)", row=len(panels))
+    figure.update_xaxes(title="ε of the perturbation (l∞)", panel=len(panels))
     figure.update_yaxes(autorange="reversed", type="category", fixedrange=True, showgrid=False, title="digit")
     margin = {"l": 10, "r": 10, "t": HEAD, "b": foot}
     return figure.update_layout(height=height, margin=margin, barmode="overlay", bargap=0.25)
@@ -58,7 +60,7 @@ def _legend(row: int) -> str:
 
 
 def _panel(
-    figure: go.Figure, row: int, colour: str, letter: str, regions: Regions, digits: Sequence[str], end: float
+    figure: Figure, row: int, colour: str, letter: str, regions: Regions, digits: Sequence[str], end: float
 ) -> None:
     """The bars of one model, its crosses, and its own legend."""
     legend = {"legend": _legend(row)}
@@ -69,20 +71,7 @@ def _panel(
         for digit, proved, epsilon in zip(digits, regions.certified, regions.broken, strict=True)
     ]
     shown = {"hovertext": text, "hoverinfo": "text", **legend}
-    for place, epsilon in enumerate(broken):
-        figure.add_shape(
-            type="rect",
-            x0=epsilon,
-            x1=end,
-            y0=place - 0.375,
-            y1=place + 0.375,
-            fillcolor=NEUTRAL,
-            opacity=0.25,
-            line_width=0,
-            layer="below",
-            row=row,
-            col=1,
-        )
+    _grey_beyond(figure, row, broken, end)
     hatched = {"shape": "/", "fillmode": "replace", "fgcolor": colour, "size": 7, "solidity": 0.25}
     figure.add_bar(
         x=broken,
@@ -91,8 +80,7 @@ def _panel(
         legendrank=2,
         orientation="h",
         marker={"color": colour, "pattern": hatched, "line": {"color": colour, "width": 1}},
-        row=row,
-        col=1,
+        panel=row,
         **shown,
     )
     figure.add_bar(
@@ -102,8 +90,7 @@ def _panel(
         legendrank=1,
         orientation="h",
         marker={"color": colour, "line": {"color": colour, "width": 1}},
-        row=row,
-        col=1,
+        panel=row,
         **shown,
     )
     found = np.isfinite(regions.broken)
@@ -116,7 +103,23 @@ def _panel(
         marker={"symbol": "x", "size": 9, "color": colour},
         cliponaxis=False,
         hoverinfo="skip",
-        row=row,
-        col=1,
+        panel=row,
         **legend,
     )
+
+
+def _grey_beyond(figure: Figure, row: int, broken: NDArray[np.float64], end: float) -> None:
+    """A grey bar for each image from the ε (N,) where an attack breaks it to the end of the axis."""
+    for place, epsilon in enumerate(broken):
+        figure.add_shape(
+            type="rect",
+            x0=epsilon,
+            x1=end,
+            y0=place - 0.375,
+            y1=place + 0.375,
+            fillcolor=NEUTRAL,
+            opacity=0.25,
+            line={"width": 0},
+            layer="below",
+            panel=row,
+        )

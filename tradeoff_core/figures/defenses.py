@@ -4,12 +4,12 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from tradeoff_core.defenses.activation_clustering import Clusters
 from tradeoff_core.defenses.detection import Detection
-from tradeoff_core.defenses.neural_cleanse import CONSISTENT, SUSPICIOUS
+from tradeoff_core.figures.kept import drawn_once
+from tradeoff_core.figures.plain import Figure
 from tradeoff_core.figures.shared import (
     ADVERSARIAL,
     BACKDOOR,
@@ -19,9 +19,10 @@ from tradeoff_core.figures.shared import (
     PERCENT,
     POISONED,
     laid_out,
+    name_space,
 )
-from tradeoff_core.published import PublishedDetection
-from tradeoff_core.results import Defended
+from tradeoff_core.findings.paper_tables import PublishedDetection
+from tradeoff_core.findings.results import Defended
 
 BINS = 40
 
@@ -32,11 +33,14 @@ def score_bins(detection: Detection, bins: int = BINS) -> tuple[NDArray[np.float
     return edges, np.clip(np.digitize(detection.scores, edges) - 1, 0, bins - 1)
 
 
-def score_histogram(detection: Detection, *, truth: bool, selected: Collection[int] = ()) -> go.Figure:
+@drawn_once
+def score_histogram(
+    detection: Detection, *, truth: bool, selected: Collection[int] = (), drag: str = "zoom"
+) -> Figure:
     """How many examples have which spectral score, and the line right of which they are removed.
 
     Poisoned and clean ones are stacked if `truth` is shown, else one colour. A bar's customdata is its bin;
-    those `selected` are framed.
+    those `selected` are framed; `drag` is what dragging over it does.
     """
     edges, bins = score_bins(detection)
     middles, width = (edges[1:] + edges[:-1]) / 2, edges[1] - edges[0]
@@ -48,7 +52,7 @@ def score_histogram(detection: Detection, *, truth: bool, selected: Collection[i
         if truth
         else (("training examples", NEUTRAL, "", np.ones_like(detection.poisoned)),)
     )
-    figure = go.Figure()
+    figure = Figure()
     for name, colour, pattern, chosen in kinds:
         figure.add_bar(
             x=middles,
@@ -84,7 +88,7 @@ def score_histogram(detection: Detection, *, truth: bool, selected: Collection[i
         title="spectral score", range=[0, edges[-1] + width / 2], zeroline=False, fixedrange=True
     )
     figure.update_yaxes(title="training examples", fixedrange=True)
-    laid_out(figure, 340, barmode="stack", bargap=0.05, selectdirection="h")
+    laid_out(figure, 340, barmode="stack", bargap=0.05, selectdirection="h", dragmode=drag)
     return figure.update_layout(legend={"y": -0.25, "yanchor": "top"})
 
 
@@ -94,10 +98,11 @@ def threshold(detection: Detection) -> float:
     return (lowest + float(detection.scores[~detection.removed].max())) / 2
 
 
-def roc(detection: Detection) -> go.Figure:
+@drawn_once
+def roc(detection: Detection) -> Figure:
     """Detection rate against false positive rate at every threshold, the one in use, and chance."""
     false, found = detection.roc()
-    figure = go.Figure()
+    figure = Figure()
     figure.add_scatter(
         x=[0, 100],
         y=[0, 100],
@@ -126,14 +131,16 @@ def roc(detection: Detection) -> go.Figure:
     return laid_out(figure, 340)
 
 
+@drawn_once
 def cluster_scatter(
-    clusters: Clusters, poisoned: NDArray[np.bool_], *, truth: bool, three: bool = False
-) -> go.Figure:
+    clusters: Clusters, poisoned: NDArray[np.bool_], *, truth: bool, three: bool = False, drag: str = "zoom"
+) -> Figure:
     """The two clusters in the first two (or three) dimensions; a point's customdata is its place among all.
 
-    A cluster has its symbol; the colour tells poisoned from clean if `truth` is shown, else the cluster.
+    A cluster has its symbol; the colour tells poisoned from clean if `truth` is shown, else the cluster. `drag` is what
+    dragging over it in two dimensions does.
     """
-    figure = go.Figure()
+    figure = Figure()
     for number, (name, symbol, colour) in enumerate(
         (
             ("larger group" if clusters.share < 0.5 else "one group", "circle", NEUTRAL),
@@ -162,20 +169,18 @@ def cluster_scatter(
                 figure.add_scatter3d(x=x, y=y, z=rest[0], **options)
             else:
                 figure.add_scatter(x=x, y=y, unselected={"marker": {"opacity": 0.25}}, **options)
-    figure.update_scenes(
-        xaxis_title="first component", yaxis_title="second component", zaxis_title="third component"
-    )
+    if three:
+        name_space(figure, ["first component", "second component", "third component"])
     figure.update_xaxes(title="first component", zeroline=False)
     figure.update_yaxes(title="second component", zeroline=False)
-    laid_out(figure, 480)
+    laid_out(figure, 480, **({} if three else {"dragmode": drag}))
     return figure.update_layout(legend={"itemsizing": "constant"})
 
 
-def found_against_chance(
-    entries: Sequence[Defended], published: Sequence[PublishedDetection] = ()
-) -> go.Figure:
+@drawn_once
+def found_against_chance(entries: Sequence[Defended], published: Sequence[PublishedDetection] = ()) -> Figure:
     """Detection rate against chance, a point a run; on the diagonal the defense guesses."""
-    figure = go.Figure()
+    figure = Figure()
     figure.add_scatter(
         x=[0, 100],
         y=[0, 100],
@@ -224,7 +229,7 @@ def found_against_chance(
     return laid_out(figure, 400)
 
 
-def _name_rows(figure: go.Figure, names: Sequence[str]) -> None:
+def name_rows(figure: Figure, names: Sequence[str]) -> None:
     """Rows instead of a y axis: the first at 0, the next at -1, and so on."""
     figure.update_yaxes(
         tickvals=[-at for at in range(len(names))],
@@ -236,7 +241,7 @@ def _name_rows(figure: go.Figure, names: Sequence[str]) -> None:
     )
 
 
-METRICS = (  # key of the rates before and after, name, colour, symbol
+SHOWN_RATES = (  # key of the rates before and after, name, colour, symbol
     ("backdoor_success_rate", "backdoor success", BACKDOOR, "square"),
     ("clean_accuracy", "clean accuracy", NEUTRAL, "diamond"),
     ("adversarial_accuracy", "adversarial accuracy", ADVERSARIAL, "circle"),
@@ -244,10 +249,11 @@ METRICS = (  # key of the rates before and after, name, colour, symbol
 )
 
 
-def before_and_after(rows: Sequence[tuple[str, Sequence[dict[str, Any]]]]) -> go.Figure:
+@drawn_once
+def before_and_after(rows: Sequence[tuple[str, Sequence[dict[str, Any]]]]) -> Figure:
     """The rates of retrained networks: a row a way of removing, of (name, rates of each seed), first on top."""
-    figure = go.Figure()
-    for place, (key, name, colour, symbol) in enumerate(METRICS):
+    figure = Figure()
+    for place, (key, name, colour, symbol) in enumerate(SHOWN_RATES):
         shift = 0.27 - 0.18 * place
         for mean in (False, True):
             points = [
@@ -278,110 +284,14 @@ def before_and_after(rows: Sequence[tuple[str, Sequence[dict[str, Any]]]]) -> go
     for at in range(1, len(rows)):
         figure.add_hline(y=-at + 0.5, line={"color": NEUTRAL, "width": 0.5})
     figure.update_xaxes(title="% of test images", **PERCENT)
-    _name_rows(figure, [name for name, _ in rows])
+    name_rows(figure, [name for name, _ in rows])
     return laid_out(figure, 110 + 68 * len(rows))
 
 
-def mask_norms(norms: NDArray[np.float64], index: NDArray[np.float64], classes: Sequence[str]) -> go.Figure:
-    """The size of each class's rebuilt mask with its anomaly index, and the line under which one is flagged."""
-    flagged = index >= SUSPICIOUS
-    middle = float(np.median(norms))
-    limit = middle - SUSPICIOUS * CONSISTENT * float(np.median(np.abs(norms - middle)))
-    many = len(classes) > 10  # whose names stand upright
-    figure = go.Figure()
-    figure.add_bar(
-        x=list(classes),
-        y=norms,
-        text=[f"{round(value, 1) + 0:.1f}" for value in index],  # no -0.0
-        textposition="auto",  # above a bar that is too small
-        insidetextanchor="start",
-        insidetextfont={"color": "white"},
-        textangle=-90 if many else 0,
-        cliponaxis=False,
-        marker={
-            "color": [HIGHLIGHT if flag else NEUTRAL for flag in flagged],
-            "pattern": {"shape": ["/" if flag else "" for flag in flagged], "size": 5},
-        },
-        hovertemplate="class %{x}: mask of %{y:.1f} pixels, anomaly index %{text}<extra></extra>",
-        name="size of the mask, with its anomaly index",
-        showlegend=False,
-    )
-    lines = [
-        ("the median class", middle, NEUTRAL, "dot"),
-        ("flagged below (index 2)", limit, HIGHLIGHT, "dash"),
-    ]
-    for name, height, colour, dash in lines:
-        if height > 0:
-            figure.add_scatter(
-                x=[classes[0], classes[-1]],
-                y=[height, height],
-                mode="lines",
-                name=name,
-                line={"color": colour, "dash": dash, "width": 2},
-                hoverinfo="name+y",
-            )
-    figure.update_xaxes(title="class whose trigger was rebuilt", type="category", fixedrange=True)
-    figure.update_yaxes(title="pixels its mask covers (l1 norm)", rangemode="tozero", fixedrange=True)
-    figure.update_layout(bargap=0.08 if many else 0.2)
-    return laid_out(figure, 440 if many else 340)
-
-
-def index_control(rows: Sequence[tuple[str, Sequence[Sequence[float]]]], classes: Sequence[str]) -> go.Figure:
-    """Anomaly indices as dots, a row a kind of network, of (name, indices of each network's classes).
-
-    A network's highest index, by which it is judged, is drawn large.
-    """
-    figure = go.Figure()
-    for highest in (False, True):
-        points = [
-            (value, -at, classes[label])
-            for at, (_, networks) in enumerate(rows)
-            for network in networks
-            for label, value in enumerate(network)
-            if (value == max(network)) is highest
-        ]
-        figure.add_scatter(
-            x=[x for x, _, _ in points],
-            y=[y for _, y, _ in points],
-            text=[f"class {label}" for _, _, label in points],
-            mode="markers",
-            name="a network's highest" if highest else "its other classes",
-            marker={
-                "color": HIGHLIGHT if highest else NEUTRAL,
-                "symbol": "diamond" if highest else "circle",
-                "size": 13 if highest else 6,
-                "opacity": 0.8 if highest else 0.4,
-            },
-            hovertemplate="%{text}: anomaly index %{x:.1f}<extra></extra>",
-        )
-    figure.add_vline(x=SUSPICIOUS, line={"color": HIGHLIGHT, "dash": "dash", "width": 2})
-    figure.update_xaxes(title="anomaly index (flagged from 2 on)", zeroline=False)
-    _name_rows(figure, [name for name, _ in rows])
-    return laid_out(figure, 120 + 60 * len(rows))
-
-
-def unlearning(steps: Sequence[dict[str, Any]]) -> go.Figure:
-    """Backdoor success, clean and adversarial accuracy after each epoch of unlearning; epoch 0 is before."""
-    figure = go.Figure()
-    for key, name, colour, symbol in METRICS[:3]:
-        figure.add_scatter(
-            x=[step["epoch"] for step in steps],
-            y=[100 * step[key] for step in steps],
-            mode="lines+markers",
-            name=name,
-            line={"color": colour, "width": 3},
-            marker={"symbol": symbol, "size": 9},
-            cliponaxis=False,
-            hovertemplate=f"epoch %{{x}}: {name} %{{y:.1f}}%<extra></extra>",
-        )
-    figure.update_xaxes(title="epochs of unlearning (0 = before)", zeroline=False, dtick=1)
-    figure.update_yaxes(title="% of test images", **PERCENT)
-    return laid_out(figure, 360)
-
-
-def game_scores(levels: Sequence[str], right: dict[str, Sequence[float]], of: int) -> go.Figure:
+@drawn_once
+def game_scores(levels: Sequence[str], right: dict[str, Sequence[float]], of: int) -> Figure:
     """About how many images each player was right, by level; "Chance" is a line."""
-    figure = go.Figure()
+    figure = Figure()
     looks = {
         "You": (HIGHLIGHT, ""),
         "Spectral signatures": (NEUTRAL, ""),

@@ -3,21 +3,23 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
-from tradeoff_core.attacks import in_levels
-from tradeoff_core.figures.shared import HIGHLIGHT, NEUTRAL, PERCENT, hover, laid_out, percent
-from tradeoff_core.results import Run
+from tradeoff_core.attacks.attack import in_levels
+from tradeoff_core.figures.kept import drawn_once
+from tradeoff_core.figures.plain import Figure
+from tradeoff_core.figures.shared import HIGHLIGHT, MAGNITUDE, NEUTRAL, PERCENT, hover, laid_out, percent
+from tradeoff_core.findings.results import Run
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x")
 
 
-def by_poison_rate(runs: Sequence[Run]) -> go.Figure:
+@drawn_once
+def by_poison_rate(runs: Sequence[Run]) -> Figure:
     """Backdoor success against the training ε, a line for each share of the target class that is poisoned."""
     rates = sorted({_poison_rate(run) for run in runs})
     colours = sample_colorscale("Viridis", np.linspace(0.25, 0.85, len(rates)))
-    figure = go.Figure()
+    figure = Figure()
     for rate, colour, symbol in zip(rates, colours, SYMBOLS, strict=False):
         chosen = [run for run in runs if _poison_rate(run) == rate]
         epsilons = sorted({run.epsilon for run in chosen})
@@ -60,9 +62,10 @@ def _poison_rate(run: Run) -> float:
     return run.spec.poison.rate if run.spec.poison else 0.0
 
 
+@drawn_once
 def turning_map(
     runs: Sequence[Run], of: Callable[[Run], float], title: str, *, budget: bool = False
-) -> go.Figure:
+) -> Figure:
     """Backdoor success by the training ε and by a property `of` the trigger; empty where it is not measured yet.
 
     With `budget`, a line parts the triggers that a perturbation of the training ε can erase from the others.
@@ -70,14 +73,15 @@ def turning_map(
     epsilons, values = sorted({run.epsilon for run in runs}), sorted({of(run) for run in runs})
     at = {(of(run), run.epsilon): run for run in runs}
     cells = [[at.get((value, epsilon)) for epsilon in epsilons] for value in values]
-    figure = go.Figure(
-        go.Heatmap(
+    figure = Figure(
+        dict(
+            type="heatmap",
             x=[f"{epsilon:g}" for epsilon in epsilons],
             y=[f"{value:g}" for value in values],
             z=[[percent(run.backdoor_success_rate) if run else None for run in row] for row in cells],
             zmin=0,
             zmax=100,
-            colorscale="Cividis",
+            colorscale=MAGNITUDE,
             texttemplate="%{z:.0f}%",
             textfont={"size": 15},
             hovertext=[

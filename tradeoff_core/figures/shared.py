@@ -1,14 +1,18 @@
 """What every figure shares: colours of the Okabe-Ito set that mean one thing each, axes, layout, the CSV."""
 
-import csv
-import io
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from math import ceil
+from textwrap import wrap
+from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
+from plotly.colors import get_colorscale
 
-from tradeoff_core.attacks import in_levels
-from tradeoff_core.evaluation import Rate
+from tradeoff_core.attacks.attack import in_levels
+from tradeoff_core.common.tables import csv_table
+from tradeoff_core.figures.plain import Figure
+from tradeoff_core.rates import Rate
 
 # what a colour means, everywhere in the app
 MODEL_A, MODEL_B = "#0072B2", "#D55E00"  # blue, vermilion: the two models in the pickers
@@ -17,10 +21,13 @@ CLEAN, POISONED = "#56B4E9", BACKDOOR  # sky blue: training examples, once the t
 HIGHLIGHT = "#E69F00"  # orange: what a defense points at
 NEUTRAL = "#8a8a8a"  # legible on white and on black: reference lines, hints, published values
 YOURS = "#F0E442"  # yellow: what the visitor trained
+WIDEST = 46  # characters of a line under a figure
 SMALL = 0.1  # ε up to here are told in levels of 255
 PUBLISHED_SYMBOL = "diamond-open"
 
-PERCENT = {"range": [-3, 103], "ticksuffix": "%", "dtick": 25, "zeroline": False}
+COLUMNS = ("trace", "x", "y", "z", "note")  # of a figure's table
+MAGNITUDE = get_colorscale("Cividis")
+PERCENT: dict[str, Any] = {"range": [-3, 103], "ticksuffix": "%", "dtick": 25, "zeroline": False}
 
 
 def percent(rate: Rate) -> float:
@@ -34,22 +41,28 @@ def hover(name: str, rate: Rate) -> str:
     return f"{name} {rate.value:.1%}<br>{rate.count:,} of {rate.n:,}, 95% interval {low:.1%}–{high:.1%}"
 
 
-def in_levels_of(epsilons: Sequence[float]) -> dict[str, object]:
+def in_levels_of(epsilons: Sequence[float]) -> dict[str, Any]:
     """The ticks of an axis of ε: plotly's own for digits; for photographs, whose ε are small, each one as n/255."""
     if max(epsilons) > SMALL:
         return {}
     return {"tickvals": list(epsilons), "ticktext": [in_levels(epsilon) for epsilon in epsilons]}
 
 
-def laid_out(figure: go.Figure, height: int, **layout: object) -> go.Figure:
-    """The figure with the app's margins, and its legend on top, below where the tool bar appears."""
+def laid_out(figure: Figure, height: int, **layout: object) -> Figure:
+    """The figure with the app's margins, and its legend on top, below where the tool bar appears.
+
+    A title under a figure is broken into lines that a phone has room for.
+    """
+    for axis, title in figure.titles("x").items():
+        figure.update_layout(**{axis: {"title": {"text": "<br>".join(_lines(title))}}})
     figure.update_layout(
         height=height,
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
         legend={
             "orientation": "h",
-            "yanchor": "bottom",
-            "y": 1.02,
+            "yref": "container",
+            "yanchor": "top",
+            "y": 1,
             "x": 0,
             "title": {"text": " ", "side": "top"},
         },
@@ -58,27 +71,46 @@ def laid_out(figure: go.Figure, height: int, **layout: object) -> go.Figure:
     return figure
 
 
-def as_csv(figure: go.Figure) -> str:
+def _lines(title: str) -> list[str]:
+    """A title in as few lines as a phone has room for, each about as long."""
+    return wrap(title, min(WIDEST, len(title) // ceil(len(title) / WIDEST) + 6))
+
+
+def name_space(figure: Figure, titles: Sequence[str]) -> None:
+    """Title the three axes of a figure in space."""
+    scene = {f"{letter}axis": {"title": title} for letter, title in zip("xyz", titles, strict=True)}
+    figure.update_layout(scene=scene)
+
+
+def described(figure: Figure) -> str:
+    """A figure in words, for whoever does not see it: what its axes and its lines, bars or cells are."""
+    sent = figure.to_dict()
+    titles = [sent["layout"].get(axis, {}).get("title", {}).get("text") for axis in ("yaxis", "xaxis")]
+    names = dict.fromkeys(str(trace["name"]) for trace in sent["data"] if trace.get("name"))
+    words = " against ".join(filter(None, titles)), ", ".join(names)
+    return re.sub(r"<[^>]*>", " ", ": ".join(filter(None, words))) or "Figure"
+
+
+def as_csv(figure: Figure) -> str:
     """What a figure shows as a CSV table: trace, x, y, z of maps, and what the figure says of a point on hovering."""
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(["trace", "x", "y", "z", "note"])
+    return csv_table(COLUMNS, points_of(figure))
+
+
+def points_of(figure: Figure) -> Iterator[list[Any]]:
+    """A figure's points or cells: the values of COLUMNS."""
     for number, trace in enumerate(figure.data):
-        name = trace.name or f"{trace.type} {number + 1}"
+        name = (trace.name or f"{trace.type} {number + 1}").replace("<br>", " ")
         if trace.type == "heatmap":
             cells = np.asarray(trace.z)
             rows, columns = (
                 range(length) if axis is None else axis
                 for length, axis in zip(cells.shape, (trace.y, trace.x), strict=True)
             )
-            writer.writerows([name, columns[x], rows[y], z, ""] for (y, x), z in np.ndenumerate(cells))
+            yield from ([name, columns[x], rows[y], z, ""] for (y, x), z in np.ndenumerate(cells))
         elif trace.type == "scatter3d":
-            writer.writerows([name, *point, ""] for point in zip(trace.x, trace.y, trace.z, strict=True))
+            yield from ([name, *point, ""] for point in zip(trace.x, trace.y, trace.z, strict=True))
         else:
             notes = trace.hovertext if isinstance(trace.hovertext, tuple | list) else [""] * len(trace.x)
-            writer.writerows(
-                [name, x, y, "", str(note or "").replace("<br>", "; ")]
-                for x, y, note in zip(trace.x, trace.y, notes, strict=True)
-                if x is not None
-            )
-    return table.getvalue()
+            for x, y, note in zip(trace.x, trace.y, notes, strict=True):
+                if x is not None:
+                    yield [name, x, y, "", str(note or "").replace("<br>", "; ")]

@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 from itertools import cycle
+from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
-from tradeoff_core.attacks import in_levels
-from tradeoff_core.evaluation import Rate
+from tradeoff_core.attacks.attack import in_levels
+from tradeoff_core.figures.kept import drawn_once
+from tradeoff_core.figures.plain import Figure
 from tradeoff_core.figures.shared import (
     ADVERSARIAL,
     BACKDOOR,
     HIGHLIGHT,
-    MODEL_A,
-    MODEL_B,
+    MAGNITUDE,
     NEUTRAL,
     PERCENT,
     PUBLISHED_SYMBOL,
@@ -23,78 +23,10 @@ from tradeoff_core.figures.shared import (
     laid_out,
     percent,
 )
-from tradeoff_core.published import Published
-from tradeoff_core.results import Run
+from tradeoff_core.findings.paper_tables import Published
+from tradeoff_core.findings.results import Run
 
-LABEL = 8  # points of the see-saw's scale: nearer ends would have their numbers on each other
 SYMBOLS = ("star", "diamond", "triangle-up", "cross", "hexagram", "pentagon", "triangle-down", "bowtie", "x")
-
-
-def seesaw(models: Sequence[tuple[str, Rate, Rate, Rate]]) -> go.Figure:
-    """One plank a model, of (name, clean accuracy, adversarial accuracy, backdoor success).
-
-    Its left end is the adversarial accuracy, its right end the share of stamped images that leave the back
-    door shut, and clean accuracy stands at the fulcrum. Planks that cross are the trade-off.
-    """
-    figure = go.Figure()
-    every = [(percent(adversarial), 100 - percent(backdoor)) for _, _, adversarial, backdoor in models]
-    for (name, _, adversarial, backdoor), ends, colour in zip(
-        models, every, (MODEL_A, MODEL_B), strict=False
-    ):
-        figure.add_scatter(
-            x=[0, 1],
-            y=ends,
-            mode="lines+markers",
-            name=name,
-            line={"color": colour, "width": 8},
-            marker={"size": 18, "symbol": "square"},
-            hovertext=[hover("Adversarial accuracy", adversarial), hover("Backdoor success", backdoor)],
-            hoverinfo="text+name",
-            cliponaxis=False,
-        )
-        for x, anchor, shift in ((0, "right", -16), (1, "left", 16)):
-            lower = [(other[x], model[0]) for other, model in zip(every, models, strict=True)]
-            crowded = len(lower) > 1 and max(lower)[0] - min(lower)[0] < LABEL
-            figure.add_annotation(
-                x=x,
-                y=ends[x],
-                yshift=(11 if (ends[x], name) > min(lower) else -11) if crowded else 0,
-                text=f"<b>{name[0]} {ends[x]:.0f}%</b>",
-                showarrow=False,
-                xanchor=anchor,
-                xshift=shift,
-                font={"size": 18, "color": colour},
-            )
-    figure.add_scatter(  # the fulcrum
-        x=[0.5],
-        y=[-2],
-        mode="markers",
-        marker={"symbol": "triangle-up", "size": 34, "color": NEUTRAL},
-        showlegend=False,
-        hoverinfo="skip",
-        cliponaxis=False,
-    )
-    clean = ", ".join(f"{name[0]} {rate.value:.0%}" for name, rate, _, _ in models)
-    figure.update_xaxes(
-        range=[-0.25, 1.25],
-        tickvals=[0, 0.5, 1],
-        ticktext=[
-            "<b>Resists attacks</b><br>adversarial<br>accuracy",
-            f"<b>Clean accuracy</b><br>{clean}",
-            "<b>Back door stays shut</b><br>100% − backdoor<br>success",
-        ],
-        showgrid=False,
-        zeroline=False,
-        fixedrange=True,
-    )
-    figure.update_yaxes(
-        range=[-8, 108],
-        tickvals=[0, 50, 100],
-        ticktext=["0%", "50%", "100%"],
-        zeroline=False,
-        fixedrange=True,
-    )
-    return laid_out(figure, 360)
 
 
 def _seeds(runs: Sequence[Run]) -> str:
@@ -103,7 +35,7 @@ def _seeds(runs: Sequence[Run]) -> str:
 
 
 def _add_seeds(
-    figure: go.Figure,
+    figure: Figure,
     runs: Sequence[Run],
     metric: str,
     name: str,
@@ -130,15 +62,16 @@ def _add_seeds(
     }
     told = [f"training ε {in_levels(run.epsilon)}, seed {run.seed}" for run in runs]
     figure.add_trace(
-        _points(runs, metric, name, told, marker).update(name=f"{name}, each seed", showlegend=False)
+        _points(runs, metric, name, told, marker) | {"name": f"{name}, each seed", "showlegend": False}
     )
 
 
 def _points(
     runs: Sequence[Run], metric: str, name: str, told: Sequence[str], marker: dict[str, object]
-) -> go.Scatter:
+) -> dict[str, Any]:
     """A metric of every run at its training ε, to be clicked: customdata is the run's name."""
-    return go.Scatter(
+    return dict(
+        type="scatter",
         x=[run.epsilon for run in runs],
         y=[percent(getattr(run, metric)) for run in runs],
         mode="markers",
@@ -152,18 +85,19 @@ def _points(
     )
 
 
+@drawn_once
 def tradeoff_by_epsilon(
     runs: Sequence[Run],
     published: Sequence[Published],
     attack: str,
     selected: str | None = None,
     yours: Sequence[Run] = (),
-) -> go.Figure:
+) -> Figure:
     """Adversarial accuracy and backdoor success against the training ε, with the paper's hollow markers.
 
     `yours` are a visitor's runs, and no part of the means.
     """
-    figure = go.Figure()
+    figure = Figure()
     series = (
         ("adversarial_accuracy", "Adversarial accuracy", ADVERSARIAL, "circle"),
         ("backdoor_success_rate", "Backdoor success", BACKDOOR, "square"),
@@ -190,7 +124,7 @@ def tradeoff_by_epsilon(
                 "line": {"width": [4 if run.name == selected else 2 for run in yours], "color": YOURS},
             }
             told = [f"yours: {run.spec.title}, seed {run.seed}" for run in yours]
-            figure.add_trace(_points(yours, metric, name, told, marker).update(name=f"{name}, yours"))
+            figure.add_trace(_points(yours, metric, name, told, marker) | {"name": f"{name}, yours"})
     epsilons = sorted({run.epsilon for run in (*runs, *yours)} | {row.epsilon for row in published})
     figure.update_xaxes(
         title="training ε (0 = standard training)",
@@ -211,6 +145,7 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, flo
     return front[::-1]
 
 
+@drawn_once
 def tradeoff_plane(
     runs: Sequence[Run],
     published: Sequence[Published],
@@ -218,23 +153,14 @@ def tradeoff_plane(
     selected: str | None = None,
     others: Sequence[tuple[str, Sequence[Run], Sequence[Run]]] = (),
     yours: Sequence[Run] = (),
-) -> go.Figure:
+) -> Figure:
     """Backdoor success against adversarial accuracy, coloured by training ε, with the Pareto front of all runs.
 
     Each of `others` is (title, runs without the defense, runs with it): an arrow between their means. `yours` are a
     visitor's, and no part of the front.
     """
-    figure = go.Figure()
-    every = [*runs, *(run for _, _, defended in others for run in defended)]
-    front = pareto_front([(percent(r.adversarial_accuracy), percent(r.backdoor_success_rate)) for r in every])
-    figure.add_scatter(
-        x=[x for x, _ in front],
-        y=[y for _, y in front],
-        mode="lines",
-        name="Pareto front: no run is better on both",
-        line={"color": NEUTRAL, "shape": "vh", "dash": "dot"},
-        hoverinfo="skip",
-    )
+    figure = Figure()
+    _add_front(figure, [*runs, *(run for _, _, defended in others for run in defended)])
     figure.add_scatter(
         x=[percent(run.adversarial_accuracy) for run in runs],
         y=[percent(run.backdoor_success_rate) for run in runs],
@@ -242,7 +168,7 @@ def tradeoff_plane(
         name="measured",
         marker={
             "color": [run.epsilon for run in runs],
-            "colorscale": "Cividis",
+            "colorscale": MAGNITUDE,
             "size": 12,
             "colorbar": {"title": "training ε", "thickness": 12}
             | in_levels_of(sorted({run.epsilon for run in runs})),
@@ -254,43 +180,66 @@ def tradeoff_plane(
         hoverinfo="text",
     )
     if published:
-        figure.add_scatter(
-            x=[100 * row.adversarial_accuracy for row in published],
-            y=[100 * row.backdoor_success_rate for row in published],
-            mode="markers",
-            name="published at its own ε",
-            cliponaxis=False,
-            marker={"color": NEUTRAL, "symbol": PUBLISHED_SYMBOL, "size": 13, "line": {"width": 2}},
-            hovertext=[f"published: {row.name}" for row in published],
-            hoverinfo="text",
-        )
+        _add_published(figure, published)
     for (title, baseline, defended), symbol in zip(
         others, cycle([*SYMBOLS, *(f"{name}-open" for name in SYMBOLS)])
     ):
         _add_condition(figure, title, baseline, defended, symbol, selected)
     if yours:
-        figure.add_scatter(
-            x=[percent(run.adversarial_accuracy) for run in yours],
-            y=[percent(run.backdoor_success_rate) for run in yours],
-            mode="markers+text",
-            text=["yours"] * len(yours),
-            textposition="top center",
-            name="yours",
-            cliponaxis=False,
-            marker={
-                "symbol": "star-diamond",
-                "size": 20,
-                "color": YOURS,
-                "line": {"width": [3 if run.name == selected else 1 for run in yours], "color": NEUTRAL},
-            },
-            customdata=[run.name for run in yours],
-            hovertext=[_told(f"yours: {run.spec.title}, seed {run.seed}", run) for run in yours],
-            hoverinfo="text",
-        )
+        _add_yours(figure, yours, selected)
     figure.update_xaxes(title=f"adversarial accuracy ({attack}) → better", **PERCENT)
     figure.update_yaxes(title="backdoor success → worse", **PERCENT)
     laid_out(figure, 430 + 29 * len(others))
     return figure.update_layout(legend={"maxheight": 29 * (len(others) + 5)})
+
+
+def _add_front(figure: Figure, runs: Sequence[Run]) -> None:
+    """The Pareto front of the runs as a line."""
+    front = pareto_front([(percent(r.adversarial_accuracy), percent(r.backdoor_success_rate)) for r in runs])
+    figure.add_scatter(
+        x=[x for x, _ in front],
+        y=[y for _, y in front],
+        mode="lines",
+        name="Pareto front: no run is better on both",
+        line={"color": NEUTRAL, "shape": "vh", "dash": "dot"},
+        hoverinfo="skip",
+    )
+
+
+def _add_published(figure: Figure, published: Sequence[Published]) -> None:
+    """The paper's numbers in the plane."""
+    figure.add_scatter(
+        x=[100 * row.adversarial_accuracy for row in published],
+        y=[100 * row.backdoor_success_rate for row in published],
+        mode="markers",
+        name="published at its own ε",
+        cliponaxis=False,
+        marker={"color": NEUTRAL, "symbol": PUBLISHED_SYMBOL, "size": 13, "line": {"width": 2}},
+        hovertext=[f"published: {row.name}" for row in published],
+        hoverinfo="text",
+    )
+
+
+def _add_yours(figure: Figure, yours: Sequence[Run], selected: str | None) -> None:
+    """A visitor's runs in the plane."""
+    figure.add_scatter(
+        x=[percent(run.adversarial_accuracy) for run in yours],
+        y=[percent(run.backdoor_success_rate) for run in yours],
+        mode="markers+text",
+        text=["yours"] * len(yours),
+        textposition="top center",
+        name="yours",
+        cliponaxis=False,
+        marker={
+            "symbol": "star-diamond",
+            "size": 20,
+            "color": YOURS,
+            "line": {"width": [3 if run.name == selected else 1 for run in yours], "color": NEUTRAL},
+        },
+        customdata=[run.name for run in yours],
+        hovertext=[_told(f"yours: {run.spec.title}, seed {run.seed}", run) for run in yours],
+        hoverinfo="text",
+    )
 
 
 def _told(name: str, run: Run) -> str:
@@ -300,7 +249,7 @@ def _told(name: str, run: Run) -> str:
 
 
 def _add_condition(
-    figure: go.Figure,
+    figure: Figure,
     title: str,
     baseline: Sequence[Run],
     defended: Sequence[Run],

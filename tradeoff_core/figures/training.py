@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import plotly.graph_objects as go
-
+from tradeoff_core.figures.kept import drawn_once
+from tradeoff_core.figures.plain import Figure
 from tradeoff_core.figures.shared import ADVERSARIAL, BACKDOOR, CLEAN, NEUTRAL, PERCENT, laid_out
 
 SERIES = (
@@ -17,17 +17,19 @@ TICKS = 10  # of the epochs, at most
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 
-def training_curves(progress: Sequence[dict[str, Any]]) -> go.Figure:
+@drawn_once
+def training_curves(progress: Sequence[dict[str, Any]]) -> Figure:
     """Rates on validation images, and the loss on a second axis, after each finished epoch."""
     return compared_curves({"": progress})
 
 
-def compared_curves(runs: Mapping[str, Sequence[dict[str, Any]]]) -> go.Figure:
+@drawn_once
+def compared_curves(runs: Mapping[str, Sequence[dict[str, Any]]]) -> Figure:
     """The same for several runs by name, each with its own dash."""
-    figure = go.Figure()
+    figure = Figure()
     for (run, progress), dash in zip(runs.items(), DASHES, strict=False):
         epochs = [entry["epoch"] for entry in progress]
-        before = f"{run}: " if run else ""
+        before = f"{run}:<br>" if run else ""  # a phone has room for no more in a line
         for key, name, colour, symbol in SERIES:
             values = [entry.get(key) for entry in progress]
             if any(value is not None for value in values):
@@ -64,5 +66,5 @@ def compared_curves(runs: Mapping[str, Sequence[dict[str, Any]]]) -> go.Figure:
             "nticks": 5,
         }
     )
-    legend = ROW * len(figure.data) if len(runs) > 1 else 0
+    legend = 2 * ROW * figure.traces if len(runs) > 1 else 0
     return laid_out(figure, HEIGHT + legend)

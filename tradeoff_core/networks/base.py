@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from tradeoff_core.errors import TradeoffError
+from tradeoff_core.common.errors import TradeoffError
 
 ImageShape = tuple[int, int, int]  # (C, H, W)
 DIGIT: ImageShape = (1, 28, 28)
@@ -90,6 +90,25 @@ def scaled(width: float, *sizes: int) -> list[int]:
     if not 0 < width <= 4:
         raise TradeoffError(f"width {width:g} is out of range: choose above 0 and at most 4")
     return [max(1, round(width * size)) for size in sizes]
+
+
+class NotFinite(TradeoffError):
+    """A network gives NaN or infinite values, of which nothing can be said."""
+
+
+def finite(outputs: Tensor, what: str = "outputs") -> Tensor:
+    """What a network gives, if every value is finite. Raises NotFinite, which says what is not."""
+    require_finite(outputs.isfinite().all(), what)
+    return outputs
+
+
+def require_finite(sound: Tensor, what: str = "outputs") -> None:
+    """Raise NotFinite unless `sound`, a truth value that may lie on a GPU."""
+    if not sound:
+        raise NotFinite(
+            f"the network's {what} are not finite (NaN or infinite), so nothing can be measured: its weights are "
+            "damaged, or do not fit these images"
+        )
 
 
 def freeze(network: Network) -> Network:

@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.datasets import import_torchvision
-from tradeoff_core.errors import TradeoffError
 from tradeoff_core.networks.base import ImageShape, Network, Normalise, scaled
+from tradeoff_core.networks.digits import Denoise
+from tradeoff_core.networks.registry import PREFIX
 from tradeoff_core.networks.residual import IMAGENET_MEAN, IMAGENET_STD
 
 PHOTOGRAPH: ImageShape = (3, 224, 224)
-PREFIX = "torchvision-"
 BODY = "stages.penultimate.1."  # what our names of the tensors of torchvision's body begin with
 STEM, HEAD = 32, 1280  # EfficientNet-Lite does not scale these
 
@@ -35,6 +36,8 @@ LITE0 = (
     Stage(4, 5, 2, 6, 192),
     Stage(1, 3, 1, 6, 320),
 )
+
+DENOISED = ("stage2-unit2", "stage3-unit2", "stage5-unit3", "stage7-unit1")
 
 
 class InvertedResidual(nn.Module):
@@ -83,6 +86,22 @@ class EfficientNetLite0(Network):
         for part in self.modules():
             if isinstance(part, nn.Conv2d):
                 nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+
+
+class DenoisingEfficientNetLite0(Network):
+    """EfficientNet-Lite0 with a denoising block after the last unit at each stride from 4 to 32, as Xie et al. place them.
+
+    The blocks start as the identity, so that with the weights of EfficientNet-Lite0 it starts as that network.
+    """
+
+    def __init__(self, width: float = 1.0, classes: int = 1000) -> None:
+        plain = EfficientNetLite0(width, classes)
+        super().__init__({}, plain.head, PHOTOGRAPH)
+        for name, stage in plain.stages.items():
+            self.stages[name] = stage
+            if name in DENOISED:
+                projection = [part for part in stage.modules() if isinstance(part, nn.Conv2d)][-1]
+                self.stages[f"denoise-{name}"] = Denoise(projection.out_channels)
 
 
 class TorchvisionNetwork(Network):

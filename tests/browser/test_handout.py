@@ -1,0 +1,153 @@
+"""The hand-out from a disk, with the network switched off: it draws, drags, attacks, prints, and asks nothing of anybody."""
+
+import json
+import re
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pytest
+import torch
+from browsing import PATIENCE, opened
+
+from tradeoff_core.__main__ import main
+from tradeoff_core.datasets import Split, load_dataset
+from tradeoff_core.models import zoo
+from tradeoff_core.poisoning.triggers import Sticker
+from tradeoff_core.reports.handout import MOST_BYTES
+
+pytestmark = pytest.mark.browser
+PAIR = ("mnist-5k-clean-label-standard", "mnist-5k-clean-label-pgd-0.3")
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    """As a lecturer makes it."""
+    place = tmp_path_factory.mktemp("handout") / "finding.html"
+    assert main(["handout", "--models", *PAIR, "--out", str(place)]) == 0
+    return place
+
+
+@pytest.fixture
+def asked():
+    """The addresses that the page asks for."""
+    return []
+
+
+@pytest.fixture
+def page(browser, file, asked):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    context.set_offline(True)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.on("request", lambda request: asked.append(request.url))
+    page.errors = []
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.on("console", lambda said: page.errors.append(said.text) if said.type == "error" else None)
+    page.goto(file.as_uri())
+    answered(page)
+    yield page
+    assert page.errors == []
+    context.close()
+
+
+def answered(page):
+    page.locator(".playground[aria-busy='false']").wait_for()
+
+
+def reads(page):
+    return [page.locator(f".network.{panel} .reads").inner_text() for panel in "ab"]
+
+
+def finger(page, *places):
+    """A finger goes down at the first place of the image and moves over the others; it is lifted at the last."""
+    paper = page.locator(".paper")
+    paper.scroll_into_view_if_needed()
+    box = paper.bounding_box()
+    on_screen = [(box["x"] + x / 28 * box["width"], box["y"] + y / 28 * box["height"]) for x, y in places]
+    page.mouse.move(*on_screen[0])
+    page.mouse.down()
+    for place in on_screen[1:]:
+        page.mouse.move(*place, steps=6)
+    page.mouse.up()
+    answered(page)
+
+
+def test_it_is_one_small_file_that_asks_nothing_of_anybody(page, file, asked):
+    assert file.stat().st_size < MOST_BYTES
+    finger(page, (14, 5), (14, 20))
+    assert {urlparse(one).scheme for one in asked} <= {"file", "blob"}
+    assert [one for one in asked if one.startswith("file:")] == [file.as_uri()]
+    refused = page.evaluate("() => fetch('https://example.org/').then(() => 'came', () => 'refused')")
+    assert refused == "refused"
+    page.errors.clear()  # of this request, which was made on purpose
+
+
+def test_it_shows_the_finding_with_the_librarys_numbers(page):
+    label = int(page.locator(".digits [aria-pressed='true']").inner_text())
+    images, labels = load_dataset("mnist-5k", Split.TEST).tensors()
+    number = page.evaluate("document.querySelector('.playground').playground.state.digit") % 3
+    stamped = Sticker().apply(images[labels == label][number : number + 1])
+    for said, name in zip(reads(page), PAIR, strict=True):
+        with torch.no_grad():
+            shares = zoo.load_network(zoo.find_model(name))(stamped).softmax(1)[0]
+        assert said == f"reads {int(shares.argmax())} · {round(100 * float(shares.max()))}%"
+    assert reads(page)[1].startswith("reads 7")
+    for model in map(zoo.find_model, PAIR):
+        for rate in (model.clean_accuracy, model.adversarial_accuracy, model.backdoor_success_rate):
+            assert page.locator("td", has_text=f"{rate.count} of {rate.n}").count() >= 1
+
+
+def test_it_draws_drags_and_attacks(page):
+    before = reads(page)
+    finger(page, (26.5, 26.5), (10, 14), (3, 14))  # the sticker leaves its corner
+    assert page.locator("[data-of='sticker.column']").input_value() != "25"
+    assert not reads(page)[1].startswith("reads 7")
+    page.locator("[data-of='sticker.on']").uncheck()
+    page.get_by_role("button", name="Clear").click()
+    finger(page, (14, 5), (14, 20))
+    assert page.locator(".sentence").inner_text() == "Both read a 1."
+    page.get_by_role("button", name="a test digit: 3").click()
+    answered(page)
+    slider = page.get_by_role("slider", name="ε, how much it may change each pixel")
+    slider.press("End")
+    answered(page)
+    assert "the attack fooled" in page.locator(".sentence").inner_text()
+    assert not reads(page)[0].startswith("reads 3")
+    assert reads(page) != before
+
+
+def test_on_a_phone_and_on_paper_nothing_is_cut(page):
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        ink, paper = page.evaluate(
+            "['color', 'backgroundColor'].map((one) => getComputedStyle(document.body)[one])"
+        )
+        assert (sum(map(int, re.findall(r"\d+", ink)[:3])) > 384) == (scheme == "dark")
+        assert (sum(map(int, re.findall(r"\d+", paper)[:3])) < 384) == (scheme == "dark")
+    printed = page.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 2
+
+
+def test_a_network_that_no_browser_runs_is_refused_in_one_sentence(capsys, tmp_path):
+    denoising = "mnist-5k-clean-label-standard-mnist-cnn-denoising"
+    place = tmp_path / "x.html"
+    assert main(["handout", "--models", denoising, PAIR[1], "--out", str(place), "--json"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not place.exists()
+    assert main(["handout", "--out", str(place.with_suffix(".txt")), "--json"]) == 2
+
+
+def test_the_command_says_where_the_file_is(capsys, tmp_path):
+    place = tmp_path / "made" / "finding.html"
+    assert main(["handout", "--json", "--out", str(place)]) == 0
+    assert json.loads(capsys.readouterr().out) == {"handout": str(place), "bytes": place.stat().st_size}
+
+
+def test_the_playgrounds_button_gives_the_same_file(browser, address, file):
+    page = opened(browser, address, "playground")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Hand-out for a class").click()
+    assert saved.value.suggested_filename == "finding.html"
+    assert Path(saved.value.path()).read_bytes() == file.read_bytes()
+    page.close()

@@ -1,0 +1,168 @@
+"""What goes wrong on a real machine: kills at any moment, a full disk, two servers, files of other versions.
+
+A few moments of each by default; `python -m pytest -m faults --moments 10` tries ten.
+"""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from time import sleep
+
+import pytest
+from background import finish, process_of, start, state, unbroken, until
+from browsing import opened, served, start_quick_run
+from streamlit.testing.v1 import AppTest
+
+from tradeoff_core.experiments import queue
+from tradeoff_core.experiments.spec import spec_from_dict, spec_to_dict
+from tradeoff_core.experiments.stored_runs import State, find_run, stored_runs
+
+pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("one_thread")]
+ROOT = Path(__file__).parents[2]
+
+
+def parent_of(process):
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def kill(*processes):
+    for process in processes:
+        with suppress(ProcessLookupError):  # it has ended by itself
+            os.kill(process, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("victim", ["training", "worker", "both"])
+def test_killed_at_any_moment_it_is_interrupted_and_resumes_to_the_same_result(
+    victim, moment, tmp_path, slow
+):
+    folder = start(tmp_path, slow)
+    training = process_of(folder)
+    worker = parent_of(training)
+    sleep(random.Random(f"{victim}-{moment}").uniform(0, 4))
+    if state(tmp_path, slow) is not State.DONE:
+        kill(*{"training": [training], "worker": [worker], "both": [worker, training]}[victim])
+    if victim != "worker" and state(tmp_path, slow) is not State.DONE:
+        until(lambda: state(tmp_path, slow) is State.INTERRUPTED)
+    assert finish(tmp_path, slow).metrics == unbroken(slow)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("victim", ["server", "server and training"])
+def test_the_server_killed_at_any_moment_costs_nothing(victim, moment, browser, tmp_path):
+    expect = pytest.importorskip("playwright.sync_api").expect
+    with served(tmp_path) as (address, server):
+        page = opened(browser, address, "train")
+        start_quick_run(page, epochs=10)
+        (run,) = until(lambda: stored_runs(tmp_path))
+        training = process_of(run.folder)
+        sleep(random.Random(f"{victim}-{moment}").uniform(0, 4))
+        done = find_run(tmp_path, run.id).state is State.DONE
+        kill(server.pid, *([parent_of(training), training] if "training" in victim and not done else []))
+        page.close()
+    if "training" in victim and not done:
+        until(lambda: find_run(tmp_path, run.id).state in (State.INTERRUPTED, State.DONE))
+    else:
+        assert find_run(tmp_path, run.id).state in (State.RUNNING, State.DONE)  # it needs no server
+    with served(tmp_path) as (address, _):
+        page = opened(browser, address, "train")
+        heading = page.get_by_role("heading", name=re.compile(run.id)).first
+        expect(heading).to_contain_text(re.compile("interrupted|running|done"))
+        if find_run(tmp_path, run.id).state is State.INTERRUPTED:
+            page.get_by_role("button", name="Resume").click()
+        expect(heading).to_contain_text("done", timeout=120_000)
+        page.close()
+    assert find_run(tmp_path, run.id).metrics == unbroken(spec_from_dict(run.spec))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of two megabytes, which only root may make."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def fill(disk):
+    """Leave no byte free."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    return ballast
+
+
+def test_a_disk_that_fills_up_fails_the_run_in_one_sentence_and_costs_no_epoch(small_disk, slow):
+    start(small_disk, slow)
+    until(lambda: len(find_run(small_disk, slow.id).progress()) >= 2)
+    ballast = fill(small_disk)
+    until(lambda: state(small_disk, slow) in (State.FAILED, State.INTERRUPTED))
+    said = (small_disk / slow.id / "log.txt").read_text()
+    ballast.unlink()
+    run = find_run(small_disk, slow.id)
+    assert "No space left on device" in run.problem + said
+    assert len(run.progress()) >= 2
+    assert finish(small_disk, slow).metrics == unbroken(slow)
+    assert not list((small_disk / slow.id).glob(".checkpoint*"))
+
+
+def test_a_disk_that_is_full_already_is_one_sentence(small_disk, slow, refused):
+    ballast = fill(small_disk)
+    with refused("the run cannot be written to .*No space left on device"):
+        queue.enqueue(small_disk, slow.id, spec_to_dict(slow))
+    ballast.unlink()
+    queue.enqueue(small_disk, slow.id, spec_to_dict(slow))
+    assert state(small_disk, slow) is State.QUEUED
+
+
+def test_two_servers_on_one_folder_train_every_run_once_and_no_more_at_a_time_than_allowed(
+    tmp_path, tiny_spec, monkeypatch
+):
+    monkeypatch.setenv("TRADEOFF_JOBS", "1")
+    names = [f"run-{number}" for number in range(4)]
+    for seed, name in enumerate(names):
+        queue.enqueue(tmp_path, name, spec_to_dict(tiny_spec) | {"seed": seed})
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tradeoff_core", "work", "--runs", str(tmp_path), "--json"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]
+    most = 0
+    while any(worker.poll() is None for worker in workers):
+        most = max(most, sum(run.state is State.RUNNING for run in stored_runs(tmp_path)))
+        sleep(0.05)
+    assert sum(json.loads(worker.communicate()[0])["trained"] for worker in workers) == 4
+    assert most == 1
+    assert {run.state for run in stored_runs(tmp_path)} == {State.DONE}
+
+
+def test_a_run_of_a_newer_version_hides_no_other_one_on_any_page(finished_run, tmp_path, monkeypatch):
+    for name in ("mine", "newer"):
+        shutil.copytree(finished_run, tmp_path / name)
+    spec, card = (tmp_path / "newer" / name for name in ("spec.json", "card.json"))
+    document = json.loads(spec.read_text()) | {"colour": "red"}
+    spec.write_text(json.dumps(document))
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"spec": document}))
+    monkeypatch.setenv("TRADEOFF_RUNS", str(tmp_path))
+    for page in ("runs", "train", "tradeoff", "overview"):
+        app = (
+            AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).switch_page(f"pages/{page}.py").run()
+        )
+        assert not app.exception
+        if page == "runs":
+            assert {"mine", "newer"} <= set(app.dataframe[0].value["name"])

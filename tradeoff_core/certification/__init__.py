@@ -1,0 +1,1 @@
+"""What no perturbation within ε can change: interval bounds."""

@@ -1,0 +1,1 @@
+"""Outcomes per example, and the rates that come of them."""

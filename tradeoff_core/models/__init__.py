@@ -1,0 +1,1 @@
+"""Trained networks on disk: the zoo's, and those that others trained."""

@@ -1,0 +1,1 @@
+"""Triggers, and the images that wear them."""

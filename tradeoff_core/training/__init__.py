@@ -1,0 +1,1 @@
+"""What a training is, and how it is carried out."""
