@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from browsing import CHROMIUM, served
+from browsing import CHROMIUM, PATIENCE, served
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group = BROWSER if item.get_closest_marker("browser") else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
         if group == BROWSER:
-            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun="TimeoutError"))
+            item.add_marker(pytest.mark.flaky(reruns=2))
     items.sort(key=_turn)
 
 
@@ -160,6 +160,7 @@ def browser() -> Iterator[Any]:
     if not Path(CHROMIUM).exists() and not os.environ.get("CI"):
         pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
     sync_api = pytest.importorskip("playwright.sync_api")
+    sync_api.expect.set_options(timeout=PATIENCE)
     with sync_api.sync_playwright() as playwright:
         yield playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]

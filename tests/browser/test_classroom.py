@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 from browsing import opened, settle
+from playwright.sync_api import expect
 
 from tradeoff_core.findings import results
 from tradeoff_core.findings.game import DEALT, Game
@@ -22,9 +23,9 @@ def test_everybodys_codes_are_counted_against_chance_without_the_server(browser,
     page = opened(browser, address, f"find_the_poison?marks={one.written()}", sent=sent)
     page.get_by_text("The whole class", exact=True).click()
     settle(page)
-    assert page.locator("code", has_text=one.code(0)).count() == 1
+    expect(page.locator("code", has_text=one.code(0))).to_have_count(1)
     field, asked = page.locator(".classroom textarea"), len(sent)
-    assert field.input_value() == one.code(0)
+    expect(field).to_have_value(one.code(0))
     field.fill(f"Ada {one.code(0)}\n{other.code(0)}\nBob 7.0.1\nAda {other.code(0)}\nEve {one.code(0)}")
     scores = [
         truth.sum() + (~truth).sum() if game is one else (~truth).sum() - 4 for game in (other, other, one)
@@ -39,7 +40,7 @@ def test_everybodys_codes_are_counted_against_chance_without_the_server(browser,
     better = sum(score > chance for score, chance in zip(scores, chances, strict=True))
     assert f"{better} of 3 did better than chance" in said
     assert said.endswith(f"is right about {scores[0]}.")  # two of three marked the same four
-    assert "Bob 7.0.1" in page.locator(".classroom .refused").inner_text()
+    expect(page.locator(".classroom .refused")).to_contain_text("Bob 7.0.1")
     counts = [
         int(text)
         for text in page.locator(".classroom rect ~ text").all_text_contents()

@@ -7,7 +7,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlparse
 
 import pytest
-from browsing import PATIENCE, opened, place_of, settle
+from browsing import opened, place_of, settle
+from playwright.sync_api import expect
 
 from pages.components import model_picker
 from pages.components.words.changes import said
@@ -15,8 +16,6 @@ from tradeoff_core.findings import conditions, paper_tables, results
 from tradeoff_core.models import zoo
 
 pytestmark = pytest.mark.browser
-expect = pytest.importorskip("playwright.sync_api").expect
-expect.set_options(timeout=PATIENCE)
 
 DATASET = "mnist-5k"
 CERTIFIED = "Main table 1b: a certified defense"

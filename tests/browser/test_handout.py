@@ -8,6 +8,7 @@ from urllib.parse import urlparse
 import pytest
 import torch
 from browsing import PATIENCE, opened
+from playwright.sync_api import expect
 
 from tradeoff_core.__main__ import main
 from tradeoff_core.datasets import Split, load_dataset
@@ -100,18 +101,18 @@ def test_it_shows_the_finding_with_the_librarys_numbers(page):
 def test_it_draws_drags_and_attacks(page):
     before = reads(page)
     finger(page, (26.5, 26.5), (10, 14), (3, 14))  # the sticker leaves its corner
-    assert page.locator("[data-of='sticker.column']").input_value() != "25"
+    expect(page.locator("[data-of='sticker.column']")).not_to_have_value("25")
     assert not reads(page)[1].startswith("reads 7")
     page.locator("[data-of='sticker.on']").uncheck()
     page.get_by_role("button", name="Clear").click()
     finger(page, (14, 5), (14, 20))
-    assert page.locator(".sentence").inner_text() == "Both read a 1."
+    expect(page.locator(".sentence")).to_have_text("Both read a 1.", use_inner_text=True)
     page.get_by_role("button", name="a test digit: 3").click()
     answered(page)
     slider = page.get_by_role("slider", name="ε, how much it may change each pixel")
     slider.press("End")
     answered(page)
-    assert "the attack fooled" in page.locator(".sentence").inner_text()
+    expect(page.locator(".sentence")).to_contain_text("the attack fooled")
     assert not reads(page)[0].startswith("reads 3")
     assert reads(page) != before
 

@@ -7,12 +7,11 @@ import time
 
 import pytest
 from browsing import PATIENCE, opened, place_of, served, settle
+from playwright.sync_api import expect
 
 from tradeoff_core.inspection.walk import BETWEEN_GROUPS, CLICKS
 
 pytestmark = pytest.mark.browser
-expect = pytest.importorskip("playwright.sync_api").expect
-expect.set_options(timeout=PATIENCE)
 
 KEYS = "rrkurrkkuu" * 2  # twenty decisions
 

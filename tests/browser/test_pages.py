@@ -1,9 +1,11 @@
 """The running app in a real Chromium: every page at both widths and themes, and a slider that is dragged."""
 
+import re
 from urllib.parse import urlsplit
 
 import pytest
 from browsing import lasso, opened, place_of, served, settle
+from playwright.sync_api import expect
 
 PATHS = {
     "overview": "",
@@ -61,10 +63,12 @@ def look_at(page, path):
 def test_a_shared_address_opens_on_a_fresh_server(browser):
     with served() as (fresh, _):
         page = opened(browser, fresh, "stickers?bottom=3")
-        assert page.locator("h1").inner_text() == "What does a small sticker do?"
-        assert page.locator("[data-testid='stDialog']").count() == 0
-        assert page.get_by_role("link", name="Trade-off").count() == 1
-        assert page.locator(".st-key-bottom [data-testid='stSliderThumbValue']").inner_text() == "3"
+        expect(page.locator("h1")).to_have_text("What does a small sticker do?", use_inner_text=True)
+        expect(page.locator("[data-testid='stDialog']")).to_have_count(0)
+        expect(page.get_by_role("link", name="Trade-off")).to_have_count(1)
+        expect(page.locator(".st-key-bottom [data-testid='stSliderThumbValue']")).to_have_text(
+            "3", use_inner_text=True
+        )
         page.close()
 
 
@@ -97,7 +101,7 @@ def test_dragging_epsilon_moves_pictures_predictions_and_sentence_without_the_se
     page.wait_for_url("**epsilon=0.35")
     page.reload()
     settle(page)
-    assert page.locator(".sentence").inner_text().startswith("At ε = 0.35, ")
+    expect(page.locator(".sentence")).to_contain_text("At ε = 0.35, ")
     page.close()
 
 
@@ -120,11 +124,11 @@ def test_a_click_on_the_curve_makes_that_network_model_b_on_every_page_and_in_th
     page.get_by_role("link", name="Stickers").click()
     page.get_by_role("heading", name="What does a small sticker do?").wait_for()
     settle(page)
-    assert page.locator(".st-key-B input").input_value() == "Adversarial ε 0.1, clean-label"
+    expect(page.locator(".st-key-B input")).to_have_value("Adversarial ε 0.1, clean-label")
     page.goto(address_with_choice)
     page.get_by_text("It is now model B on every page").first.wait_for()  # the point is still chosen
     settle(page)
-    assert page.locator(".st-key-B input").input_value() == "Adversarial ε 0.1, clean-label"
+    expect(page.locator(".st-key-B input")).to_have_value("Adversarial ε 0.1, clean-label")
     page.close()
 
 
@@ -174,8 +178,8 @@ def test_the_line_moves_without_losing_the_selection_and_the_address_keeps_it(br
     settle(page)  # the selection's rerun is over: a key pressed before would be lost with the old slider
     page.locator(".st-key-remove input[type='range']").press("ArrowRight")
     page.get_by_text("184 of the 540").wait_for()
-    assert page.get_by_text("with a score from").inner_text() == chosen
-    assert "remove=34" in page.url
+    expect(page.get_by_text("with a score from")).to_have_text(chosen, use_inner_text=True)
+    expect(page).to_have_url(re.compile(re.escape("remove=34")))
     page.reload()
     settle(page)
     page.get_by_text("184 of the 540").wait_for()
@@ -222,6 +226,6 @@ def test_an_addresss_models_stay_when_the_page_changes(browser, address):
         page.get_by_role("link", name=link).click()
         page.get_by_role("heading", name=heading).wait_for()
         settle(page)
-        assert page.locator(".st-key-A input").input_value() == "Standard, no poison"
-        assert page.locator(".st-key-B input").input_value() == "Standard, dirty-label"
+        expect(page.locator(".st-key-A input")).to_have_value("Standard, no poison")
+        expect(page.locator(".st-key-B input")).to_have_value("Standard, dirty-label")
     page.close()

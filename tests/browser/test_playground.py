@@ -7,6 +7,7 @@ import pytest
 import torch
 from browsing import opened, settle
 from PIL import Image
+from playwright.sync_api import expect
 
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.models import zoo
@@ -93,15 +94,15 @@ def test_a_digit_that_is_drawn_is_read_by_both_networks_wherever_it_is_drawn(pag
     page.locator("[data-of='sticker.on']").uncheck()
     for left in (4, 22):
         page.get_by_role("button", name="Clear").click()
-        assert page.locator(".sentence").inner_text().startswith("Draw a digit")
+        expect(page.locator(".sentence")).to_contain_text("Draw a digit")
         drag(page, (left, 6), (left, 16))
         page.mouse.up()
         answered(page)
-        assert page.locator(".sentence").inner_text() == "Both read a 1."
+        expect(page.locator(".sentence")).to_have_text("Both read a 1.", use_inner_text=True)
     page.get_by_label("Erase").check()
     drag(page, (14, 1), (14, 27))
     page.mouse.up()
-    assert page.locator(".sentence").inner_text().startswith("Draw a digit")
+    expect(page.locator(".sentence")).to_contain_text("Draw a digit")
 
 
 def test_the_bars_follow_the_sticker_that_is_dragged_without_the_server(browser, address):
@@ -120,7 +121,7 @@ def test_the_bars_follow_the_sticker_that_is_dragged_without_the_server(browser,
     reads = [said for _, (said, _) in seen]
     assert reads[0].startswith("reads 7")
     assert not reads[1].startswith("reads 7")
-    assert page.locator("[data-of='sticker.row']").input_value() == "0"
+    expect(page.locator("[data-of='sticker.row']")).to_have_value("0")
     page.mouse.up()
     page.locator("[data-of='sticker.row']").press("End")
     answered(page)
@@ -140,7 +141,7 @@ def test_epsilon_is_pulled_by_arrow_keys_and_a_try_comes_back(page):
     for _ in range(15):
         slider.press("ArrowRight")
     answered(page)
-    assert page.locator("[data-of='attack.epsilon'] + output").inner_text() == "0.15"
+    expect(page.locator("[data-of='attack.epsilon'] + output")).to_have_text("0.15", use_inner_text=True)
     assert re.fullmatch(
         r"A calls it an? \d: the attack fooled it; B still reads an? \d\.",
         page.locator(".sentence").inner_text(),
@@ -149,8 +150,8 @@ def test_epsilon_is_pulled_by_arrow_keys_and_a_try_comes_back(page):
     page.locator(".tries button").nth(1).click()
     answered(page)
     assert (read(page, "a"), read(page, "b")) == before
-    assert page.locator(".sentence").inner_text() == said
-    assert slider.input_value() == "0"
+    expect(page.locator(".sentence")).to_have_text(said, use_inner_text=True)
+    expect(slider).to_have_value("0")
 
 
 def test_the_training_slider_walks_through_the_shipped_networks_and_the_last_one_stays(browser, address):
@@ -158,7 +159,7 @@ def test_the_training_slider_walks_through_the_shipped_networks_and_the_last_one
     page = opened(browser, address, "playground", sent=sent)
     answered(page)
     slider = page.locator(".training input")
-    assert slider.input_value() == slider.get_attribute("max")
+    expect(slider).to_have_value(slider.get_attribute("max"))
     strongest = read(page, "b")
     asked = len(sent)
     slider.press("Home")
@@ -232,15 +233,17 @@ def test_reload_keeps_the_chosen_networks_and_the_tries(browser, address):
     page.locator(".network.b .name", has_text="Standard, no poison").wait_for()
     answered(page)
     assert read(page, "b") == before
-    assert page.locator(".sentence").inner_text() == said
+    expect(page.locator(".sentence")).to_have_text(said, use_inner_text=True)
     assert page.locator(".tries button").count() >= 1
     page.close()
 
 
 def test_a_denoising_network_is_refused_in_one_sentence_and_the_other_one_answers(browser, address):
     page = opened(browser, address, "playground?A=Standard with denoising, clean-label")
-    assert page.locator(".network.a .name").inner_text() == "A: Standard with denoising, clean-label"
-    assert "does not run in a browser" in page.locator(".network.a").inner_text()
+    expect(page.locator(".network.a .name")).to_have_text(
+        "A: Standard with denoising, clean-label", use_inner_text=True
+    )
+    expect(page.locator(".network.a")).to_contain_text("does not run in a browser")
     page.locator(".network.b .reads", has_text="%").wait_for()
     page.close()
 

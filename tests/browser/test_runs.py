@@ -6,10 +6,10 @@ from pathlib import Path
 import nbformat
 import pytest
 from browsing import opened, settle, tick
+from playwright.sync_api import expect
 
 from tradeoff_core.experiments import stored_runs
 
-expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = pytest.mark.browser
 
 

@@ -4,13 +4,13 @@ import re
 
 import pytest
 from browsing import lasso, opened, place_of, settle
+from playwright.sync_api import expect
 
 from pages.components import model_picker
 from tradeoff_core.findings import results
 from tradeoff_core.models import zoo
 from tradeoff_core.poisoning.poison import PoisonLabels
 
-expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = pytest.mark.browser
 
 PICTURES = "[data-testid='stImage'] img, [data-testid='stImageContainer'] img"
@@ -39,12 +39,12 @@ def test_three_images_by_two_models_follow_the_method_the_opacity_and_the_clicke
     expect(
         page.get_by_text("what each pixel adds to the score on the way from a black image")
     ).to_be_visible()
-    assert "method=" in page.url
+    expect(page).to_have_url(re.compile(re.escape("method=")))
 
     before = sources(page)
     page.locator(".st-key-opacity-of-map input[type='range']").press("ArrowLeft")
     changed(page, before)
-    assert "opacity-of-map=95" in page.url
+    expect(page).to_have_url(re.compile(re.escape("opacity-of-map=95")))
 
     dirty = next(
         (number, cause)

@@ -4,8 +4,8 @@ import re
 
 import pytest
 from browsing import opened, settle, start_quick_run
+from playwright.sync_api import expect
 
-expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = pytest.mark.browser
 LONG = {"timeout": 120_000}  # a process starts, epochs pass
 

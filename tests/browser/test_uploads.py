@@ -3,8 +3,8 @@
 import pytest
 from browsing import opened, settle
 from PIL import Image
+from playwright.sync_api import expect
 
-expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = pytest.mark.browser
 MB = 1_000_000
 
