@@ -188,8 +188,9 @@ def button(name: str, model: Model, label: int, index: list[int]) -> None:
     if st.button(
         words.inspect_these(len(index)), icon=":material/grid_view:", type="tertiary", key=f"{name}-inspect"
     ):
-        st.session_state.update({"data-next": model.spec.dataset, "suspect-next": model.id})
-        st.switch_page(PAGE, query_params={"class": called(model, label), FROM: name})
+        chosen = {"data-next": model.spec.dataset, "suspect-next": model.id, "class": called(model, label)}
+        st.session_state.update(chosen)  # not by the address: Streamlit refuses what it thinks a control is bound to
+        st.switch_page(PAGE, query_params={FROM: name})
 
 
 def _selection(model: Model, table: Table) -> dict[str, Any] | None:
