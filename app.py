@@ -23,13 +23,21 @@ OWN = {
 
 
 M_ARENA_MAX = -8  # of glibc's malloc.h
+LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @st.cache_resource(show_spinner=False)
 def share_arenas() -> None:
     """Let all visitors' threads share two of glibc's arenas: one each keeps what it once held, and memory grows more."""
-    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
-        library.mallopt(M_ARENA_MAX, 2)
+    if hasattr(LIBRARY, "mallopt"):
+        LIBRARY.mallopt(M_ARENA_MAX, 2)
+
+
+@st.cache_resource(show_spinner=False, ttl=20)
+def give_memory_back() -> None:
+    """Give the system the pages that nobody holds, at most every 20 seconds: glibc keeps them where one above is held."""
+    if hasattr(LIBRARY, "malloc_trim"):
+        LIBRARY.malloc_trim(0)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -88,3 +96,4 @@ if not read_only():
     with st.sidebar:
         own_network.form()
 set_aside(len(sys.modules))
+give_memory_back()

@@ -227,7 +227,10 @@ new MutationObserver(() => { window.changed = performance.now(); })
     .observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
 """
 LAST = "Math.max(window.changed, window.touched)"  # a late message may settle it before anything has changed
-SETTLED = f"() => window.messages > 0 && performance.now() - {LAST} > 500 && ({DRAWN})()"
+ANSWERED = (
+    "(window.messages > 0 || performance.now() - window.touched > 5000)"  # some controls need no server
+)
+SETTLED = f"() => {ANSWERED} && performance.now() - {LAST} > 500 && ({DRAWN})()"
 
 
 def wait_until_drawn(page: "Page") -> None:
