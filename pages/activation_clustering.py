@@ -23,7 +23,7 @@ model_picker.through_the_router()
 st.title("Do the poisoned images form a cluster?")
 model = model_picker.one_model()
 
-columns = st.columns(5)
+columns = st.container(key="controls").columns(5)
 place = selection.class_and_layer(model, *columns[:2])
 reduction = columns[2].selectbox(
     "Components",

@@ -26,7 +26,7 @@ st.title("Does the poison stand out?")
 model = model_picker.one_model()
 
 
-columns = st.columns(3)
+columns = st.container(key="controls").columns(3)
 place = selection.class_and_layer(model, *columns[:2])
 scoring = columns[2].selectbox(
     "Scored as in",

@@ -265,7 +265,7 @@ def _first_control(page: "Page") -> tuple[str, Callable[[], object]] | None:
         ("a segment", "[data-testid='stButtonGroup'] button[aria-checked='false']"),
         ("a checkbox", "[data-testid='stCheckbox'] label:has(input:not(:disabled))"),
     ):
-        control = page.locator(selector).first
+        control = page.locator(selector).locator("visible=true").first  # some are folded away
         if control.count():
             return what, control.click
     box = page.locator("[data-testid='stSelectbox'] input:not(:disabled)").first
