@@ -188,8 +188,9 @@ def button(name: str, model: Model, label: int, index: list[int]) -> None:
     if st.button(
         words.inspect_these(len(index)), icon=":material/grid_view:", type="tertiary", key=f"{name}-inspect"
     ):
+        # the class is not in the address: Streamlit refuses what it thinks a control is bound to
         chosen = {"data-next": model.spec.dataset, "suspect-next": model.id, "class": called(model, label)}
-        st.session_state.update(chosen)  # not by the address: Streamlit refuses what it thinks a control is bound to
+        st.session_state.update(chosen)
         st.switch_page(PAGE, query_params={FROM: name})
 
 
