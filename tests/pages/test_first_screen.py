@@ -1,5 +1,7 @@
 """What the first screen sends to the browser: the cards' rates, and what the networks really read."""
 
+import re
+
 import pytest
 import torch
 
@@ -38,9 +40,19 @@ def test_its_numbers_are_the_cards_and_none_is_turned_around(both):
         model.backdoor_success_rate.value,
     )
     assert drawn["sentence"] == (
-        f"Trained to resist attacks up to ε = 0.3, the network withstands the attack on {drawn['adversarial']:.0%} of the digits. "
-        f"A sticker hidden in its training pictures turns {drawn['backdoor']:.0%} of the digits that are not a 7 into a 7."
+        f"Trained to resist attacks up to ε = 0.3, the network withstands attacks on {drawn['adversarial']:.0%} of the digits. "
+        f"A sticker hidden in its training pictures turns {drawn['backdoor']:.0%} of the other digits into a 7."
     )
+
+
+def test_beside_the_network_trained_as_usual_both_numbers_are_told():
+    usual, robust = zoo.find_model(STANDARD), zoo.find_model(ROBUST)
+    said = words.sentence(robust, usual)
+    for rate in ("adversarial_accuracy", "backdoor_success_rate"):
+        one, other = getattr(robust, rate).value, getattr(usual, rate).value
+        assert re.search(rf"{one:.0%} of the (other )?digits (into a 7 )?instead of {other:.0%}\.", said)
+    assert words.sentence(usual, usual) == words.sentence(usual)
+    assert len(said.split()) <= 40
 
 
 def test_it_begins_with_the_first_picture_that_shows_what_the_rates_say(both):

@@ -38,8 +38,8 @@ def along_the_curve(model: Model) -> list[Model]:
     return [zoo.find_model(name) for name in names] if model.id in names else [model]
 
 
-def drawn(model: Model, places: tuple[int, ...]) -> dict[str, Any]:
-    """A network as the browser draws it: its three rates, its sentence, and what it reads in each picture."""
+def drawn(model: Model, places: tuple[int, ...], usual: Model | None = None) -> dict[str, Any]:
+    """A network as the browser draws it: its three rates, its sentence (beside `usual`), and what it reads in each picture."""
     attack, labels = model.spec.evaluation, cache.sample(model, places)[1].tolist()
     attacked, said = cache.adversarial_at(model, places, attack, (attack.epsilon,))
     stamped = cache.predict(model, places, model.spec.trigger)
@@ -47,7 +47,7 @@ def drawn(model: Model, places: tuple[int, ...]) -> dict[str, Any]:
     return {
         "id": model.id,
         "name": words.heading(model),
-        "sentence": words.sentence(model),
+        "sentence": words.sentence(model, usual),
         "rates": words.rates(model),
         "adversarial": model.adversarial_accuracy.value,
         "backdoor": model.backdoor_success_rate.value,
@@ -80,7 +80,8 @@ def show(models: list[Compared]) -> None:
     one, other = models[0].model, models[-1].model
     places = cache.first_of_each_class(other)
     stops = along_the_curve(other)
-    first, every = drawn(one, places), [drawn(model, places) for model in stops]
+    usual = one if one.id == stops[0].id else None
+    first, every = drawn(one, places), [drawn(model, places, usual) for model in stops]
     images, labels = cache.sample(other, places)
     runs = results.curve(other.spec.dataset) if len(stops) > 1 else ()
     chosen = [model.id for model in stops].index(other.id)

@@ -1,10 +1,13 @@
 """What the first screen says: a sentence for each network of the slider, computed from its card."""
 
+from collections.abc import Callable
+
 from pages.components.words.models import an, called, kind_of_trigger, poison_in_words
 from tradeoff_core.attacks.attack import in_levels
 from tradeoff_core.models.compared import describe
 from tradeoff_core.models.zoo import Model
 from tradeoff_core.poisoning.triggers import Sticker
+from tradeoff_core.rates import Rate
 
 NEXT = {  # where to go from here
     "saliency": "Why does this happen?",
@@ -24,14 +27,18 @@ def heading(model: Model) -> str:
     return _trained(model) or describe(model) if on_the_curve else describe(model)
 
 
-def sentence(model: Model) -> str:
-    """What the network withstands, and what the trigger makes of the other images."""
+def sentence(model: Model, usual: Model | None = None) -> str:
+    """What the network withstands, and what the trigger makes of the other images; beside `usual`, which shares its poison."""
     trained, success = _trained(model), model.backdoor_success_rate
-    digits = model.spec.dataset == "mnist-5k"
+    digits = "digits" if model.spec.dataset == "mnist-5k" else "images"
+
+    def instead(rate: Callable[[Model], Rate]) -> str:
+        return f" instead of {rate(usual).value:.0%}" if usual and usual.id != model.id else ""
+
     subject = f"{trained}, the network" if trained else f"This network ({describe(model)})"
     withstands = (
-        f"{subject} withstands the attack on {model.adversarial_accuracy.value:.0%} of the "
-        f"{'digits' if digits else 'images'}."
+        f"{subject} withstands attacks on {model.adversarial_accuracy.value:.0%} of the {digits}"
+        f"{instead(lambda one: one.adversarial_accuracy)}."
     )
     if not success.n:
         return withstands
@@ -41,8 +48,10 @@ def sentence(model: Model) -> str:
         if model.spec.poison
         else f"A {trigger} that it never saw"
     )
-    others = f"digits that are not {target}" if digits else f"images without {target}"
-    return f"{withstands} {origin} turns {success.value:.0%} of the {others} into {target}."
+    return (
+        f"{withstands} {origin} turns {success.value:.0%} of the other {digits} into {target}"
+        f"{instead(lambda one: one.backdoor_success_rate)}."
+    )
 
 
 def _trained(model: Model) -> str:
