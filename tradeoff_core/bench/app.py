@@ -223,8 +223,15 @@ window.WebSocket = class extends WebSocket {
 };
 for (const kind of ["pointerdown", "keydown"])
     addEventListener(kind, () => { window.messages = 0; window.touched = performance.now(); }, true);
-new MutationObserver(() => { window.changed = performance.now(); })
-    .observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
+const changes = new MutationObserver(() => { window.changed = performance.now(); });
+const watch = node => changes.observe(node, {subtree: true, childList: true, attributes: true, characterData: true});
+watch(document);
+const attach = Element.prototype.attachShadow; // a component of ours draws in its own shadow
+Element.prototype.attachShadow = function (...given) {
+    const shadow = attach.apply(this, given);
+    watch(shadow);
+    return shadow;
+};
 """
 LAST = "Math.max(window.changed, window.touched)"  # a late message may settle it before anything has changed
 ANSWERED = (
@@ -256,7 +263,8 @@ def _pages(page: "Page") -> dict[str, str]:
 
 def _first_control(page: "Page") -> tuple[str, Callable[[], object]] | None:
     """The first control of a kind that can be changed, and what changes it."""
-    slider = page.locator("[data-testid='stSlider'] input[type='range']:not(:disabled)").first
+    sliders = page.locator("[data-testid='stMain'] input[type='range']:not(:disabled)")
+    slider = sliders.locator("visible=true").first
     if slider.count():
         at_end = slider.evaluate("input => input.value === input.max")
         return "a slider", lambda: slider.press("ArrowLeft" if at_end else "ArrowRight")
@@ -275,9 +283,11 @@ def _first_control(page: "Page") -> tuple[str, Callable[[], object]] | None:
 
 
 def _choose_another(page: "Page", box: "Locator") -> None:
-    """Open a select box and take the first option that is not the chosen one."""
-    box.click()
-    page.locator("[role='option']:not([aria-selected='true'])").first.click()
+    """Open a select box and take another option, by keys."""
+    box.press("ArrowDown")
+    page.locator("[role='option']").first.wait_for()
+    box.press("ArrowDown")
+    box.press("Enter")
 
 
 def first_line(error: Exception) -> str:
