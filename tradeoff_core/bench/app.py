@@ -283,11 +283,9 @@ def _first_control(page: "Page") -> tuple[str, Callable[[], object]] | None:
 
 
 def _choose_another(page: "Page", box: "Locator") -> None:
-    """Open a select box and take another option, by keys."""
+    """Open a select box by a key and take the first option that is not the chosen one."""
     box.press("ArrowDown")
-    page.locator("[role='option']").first.wait_for()
-    box.press("ArrowDown")
-    box.press("Enter")
+    page.locator("[role='option']:not([aria-selected='true'])").first.click()
 
 
 def first_line(error: Exception) -> str:
