@@ -234,9 +234,8 @@ Element.prototype.attachShadow = function (...given) {
 };
 """
 LAST = "Math.max(window.changed, window.touched)"  # a late message may settle it before anything has changed
-ANSWERED = (
-    "(window.messages > 0 || performance.now() - window.touched > 5000)"  # some controls need no server
-)
+# some controls need no server
+ANSWERED = "(window.messages > 0 || performance.now() - window.touched > 5000)"
 SETTLED = f"() => {ANSWERED} && performance.now() - {LAST} > 500 && ({DRAWN})()"
 
 
@@ -263,8 +262,11 @@ def _pages(page: "Page") -> dict[str, str]:
 
 def _first_control(page: "Page") -> tuple[str, Callable[[], object]] | None:
     """The first control of a kind that can be changed, and what changes it."""
-    sliders = page.locator("[data-testid='stMain'] input[type='range']:not(:disabled)")
-    slider = sliders.locator("visible=true").first
+
+    def first(selector: str) -> "Locator":
+        return page.locator(selector).locator("visible=true").first  # some are folded away
+
+    slider = first("[data-testid='stMain'] input[type='range']:not(:disabled)")
     if slider.count():
         at_end = slider.evaluate("input => input.value === input.max")
         return "a slider", lambda: slider.press("ArrowLeft" if at_end else "ArrowRight")
@@ -273,10 +275,10 @@ def _first_control(page: "Page") -> tuple[str, Callable[[], object]] | None:
         ("a segment", "[data-testid='stButtonGroup'] button[aria-checked='false']"),
         ("a checkbox", "[data-testid='stCheckbox'] label:has(input:not(:disabled))"),
     ):
-        control = page.locator(selector).locator("visible=true").first  # some are folded away
+        control = first(selector)
         if control.count():
             return what, control.click
-    box = page.locator("[data-testid='stSelectbox'] input:not(:disabled)").first
+    box = first("[data-testid='stSelectbox'] input:not(:disabled)")
     if box.count():
         return "a select box", lambda: _choose_another(page, box)
     return None

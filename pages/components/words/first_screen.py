@@ -1,13 +1,10 @@
 """What the first screen says: a sentence for each network of the slider, computed from its card."""
 
-from collections.abc import Callable
-
 from pages.components.words.models import an, called, kind_of_trigger, poison_in_words
 from tradeoff_core.attacks.attack import in_levels
 from tradeoff_core.models.compared import describe
 from tradeoff_core.models.zoo import Model
 from tradeoff_core.poisoning.triggers import Sticker
-from tradeoff_core.rates import Rate
 
 NEXT = {  # where to go from here
     "saliency": "Why does this happen?",
@@ -31,14 +28,13 @@ def sentence(model: Model, usual: Model | None = None) -> str:
     """What the network withstands, and what the trigger makes of the other images; beside `usual`, which shares its poison."""
     trained, success = _trained(model), model.backdoor_success_rate
     digits = "digits" if model.spec.dataset == "mnist-5k" else "images"
-
-    def instead(rate: Callable[[Model], Rate]) -> str:
-        return f" instead of {rate(usual).value:.0%}" if usual and usual.id != model.id else ""
-
+    attacked = opened = ""
+    if usual and usual.id != model.id:
+        attacked = f" instead of {usual.adversarial_accuracy.value:.0%}"
+        opened = f" instead of {usual.backdoor_success_rate.value:.0%}"
     subject = f"{trained}, the network" if trained else f"This network ({describe(model)})"
     withstands = (
-        f"{subject} withstands attacks on {model.adversarial_accuracy.value:.0%} of the {digits}"
-        f"{instead(lambda one: one.adversarial_accuracy)}."
+        f"{subject} withstands attacks on {model.adversarial_accuracy.value:.0%} of the {digits}{attacked}."
     )
     if not success.n:
         return withstands
@@ -48,10 +44,7 @@ def sentence(model: Model, usual: Model | None = None) -> str:
         if model.spec.poison
         else f"A {trigger} that it never saw"
     )
-    return (
-        f"{withstands} {origin} turns {success.value:.0%} of the other {digits} into {target}"
-        f"{instead(lambda one: one.backdoor_success_rate)}."
-    )
+    return f"{withstands} {origin} turns {success.value:.0%} of the other {digits} into {target}{opened}."
 
 
 def _trained(model: Model) -> str:
