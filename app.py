@@ -1,6 +1,5 @@
 """Does robustness open a back door? Start with: streamlit run app.py"""
 
-import ctypes
 import gc
 import sys
 
@@ -8,6 +7,7 @@ import streamlit as st
 
 from pages.components import cards, history, model_picker, own_network, roles, tour
 from pages.components.plain_words import refuse
+from tradeoff_core.common import memory
 from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.common.paths import ASSETS, ROOT, read_only
 
@@ -22,22 +22,14 @@ OWN = {
 }
 
 
-M_ARENA_MAX = -8  # of glibc's malloc.h
-LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
 @st.cache_resource(show_spinner=False)
 def share_arenas() -> None:
-    """Let all visitors' threads share two of glibc's arenas: one each keeps what it once held, and memory grows more."""
-    if hasattr(LIBRARY, "mallopt"):
-        LIBRARY.mallopt(M_ARENA_MAX, 2)
+    memory.share_arenas()
 
 
 @st.cache_resource(show_spinner=False, ttl=20)
 def give_memory_back() -> None:
-    """Give the system the pages that nobody holds, at most every 20 seconds: glibc keeps them where one above is held."""
-    if hasattr(LIBRARY, "malloc_trim"):
-        LIBRARY.malloc_trim(0)
+    memory.give_back()
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

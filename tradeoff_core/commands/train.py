@@ -66,8 +66,10 @@ def preset_lines() -> str:
 def run(options: argparse.Namespace) -> Answer:
     """One run; a finished one is only reported. Processes that torchrun started train it together."""
     spec = spec_of(options)  # what is wrong with it is said before torch is there
+    from tradeoff_core.common.memory import keep_for_the_next_step
     from tradeoff_core.training import distributed
 
+    keep_for_the_next_step()
     with distributed.group():
         return _run(spec, options)
 

@@ -116,7 +116,9 @@ def _serve(pipe: Connection, environment: dict[str, str]) -> None:
     import torch
 
     from tradeoff_core.common.devices import best_device
+    from tradeoff_core.common.memory import keep_for_the_next_step
 
+    keep_for_the_next_step()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep is interrupted, and ends its processes itself
     torch.set_num_threads(1)
     seed = torch.initial_seed()
