@@ -2,10 +2,11 @@
 
 import ctypes
 import sys
+from typing import Any
 
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # of its malloc.h
 MOST = 2**31 - 1
-LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
+LIBRARY: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def share_arenas() -> None:
