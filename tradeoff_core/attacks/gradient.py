@@ -216,8 +216,9 @@ def perturb_at(
     if attack.random_start:
         noise = unit_noise(images, attack.norm, generator).repeat(len(epsilons), 1, 1, 1)
         start = (every + attack.epsilon * scale * noise).clamp(0, 1)
-    adversarial = last_of(iterates(network, cross_entropy(aims), every, attack, start, scale=scale))
-    return adversarial.view(len(epsilons), *images.shape)
+    (moving,) = scale.flatten().nonzero(as_tuple=True)  # at ε 0 there is nothing to find
+    last = last_of(iterates(network, cross_entropy(aims), every, attack, start, moving, scale=scale[moving]))
+    return every.index_copy(0, moving, last).view(len(epsilons), *images.shape)
 
 
 def fool(
