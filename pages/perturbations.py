@@ -84,8 +84,8 @@ attack = (
 )
 
 
-def draw(places: tuple[int, ...]) -> None:
-    """The slider's pictures: the images, and for each network what the attack makes of them and what it added."""
+def draw(places: tuple[int, ...], those: tuple[float, ...]) -> None:
+    """The slider's pictures at these ε: the images, and for each network what the attack makes of them and what it added."""
     images, labels = cache.sample(first, places)
     names = [called(first, label) for label in labels.tolist()]
     others = labels.numpy() != aim  # a true 3 need not be turned into one
@@ -99,7 +99,7 @@ def draw(places: tuple[int, ...]) -> None:
     ]
     flips = []
     for letter, model in models:
-        adversarial, probabilities = cache.adversarial_at(model, places, attack, epsilons, aim)
+        adversarial, probabilities = cache.adversarial_at(model, places, attack, those, aim)
         predicted = probabilities.argmax(-1)  # (E, N)
         flips.append((predicted != labels.numpy() if aim is None else (predicted == aim)[:, others]).sum(1))
         rows.append(
@@ -116,14 +116,14 @@ def draw(places: tuple[int, ...]) -> None:
                 + ("½ + δ / 2ε)" if norm is Norm.LINF else "½ + 4δ / ε)"),
                 [
                     to_uint8(pictures.drawn_perturbation(images, after, epsilon, norm))
-                    for after, epsilon in zip(adversarial, epsilons, strict=True)
+                    for after, epsilon in zip(adversarial, those, strict=True)
                 ],
             )
         )
     sentences = [
-        f"At ε = {in_levels(epsilon)}, {flips[0][at]} of {others.sum()} images are {wanted} by A"
-        + (f" and {flips[1][at]} of {others.sum()} by B." if len(flips) > 1 else ".")
-        for at, epsilon in enumerate(epsilons)
+        f"At ε = {in_levels(epsilon)}, {flips[0][place]} of {others.sum()} images are {wanted} by A"
+        + (f" and {flips[1][place]} of {others.sum()} by B." if len(flips) > 1 else ".")
+        for place, epsilon in enumerate(those)
     ]
     perturbed.show(rows, sentences, epsilons, at, "How much the attacker may change")
     st.caption("✓ read correctly, ✗ misread; then what the network says and how sure it is.")
@@ -131,8 +131,11 @@ def draw(places: tuple[int, ...]) -> None:
 
 pictured = cache.shown(first) is not None
 places = cache.first_of_each_class(first, number - 1) if pictured else ()
+asked = (*(model.sha256 for _, model in models), places, attack, aim)
+# where new pictures take seconds, those at the slider's ε come first
+first_look = channels > 1 and st.session_state.setdefault("drawn", asked) != asked
 if pictured:
-    draw(places)
+    draw(places, epsilons[at : at + 1] if first_look else epsilons)
 
 if channels == 1 and st.toggle(
     "Show what is proved",
@@ -213,3 +216,7 @@ if curves:
 photograph.link()
 
 cards.how_it_works(how_it_works.PERTURBATIONS)
+
+if first_look:
+    st.session_state["drawn"] = asked
+    st.rerun()

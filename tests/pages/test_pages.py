@@ -10,7 +10,7 @@ import streamlit as st
 from opening import PAGES, everything_said, opened, words_before_the_first_picture
 from PIL import Image
 
-from pages.components import model_picker
+from pages.components import model_picker, perturbed
 from pages.components.words.glossary import TERMS, linked
 from tradeoff_core.common.paths import MODELS
 from tradeoff_core.datasets import Split, load_dataset
@@ -199,6 +199,19 @@ def test_perturbations_show_the_shipped_curve_by_default():
     app = opened("perturbations")
     assert not [button for button in app.button if "Measure" in button.label]
     assert "of 1,000 test images" in everything_said(app)
+
+
+def test_other_photographs_are_attacked_at_the_epsilon_of_the_slider_first(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(perturbed, "show", lambda *shown: drawn.append(shown))
+    app = opened("perturbations", data="CIFAR-10", steps="1")
+    app.number_input(key="set").set_value(2).run()
+    assert not app.exception
+    _, (first, alone, epsilons, at, _), (rows, sentences, *_) = drawn
+    assert alone == sentences[at : at + 1]
+    assert len(sentences) == len(epsilons)
+    for one, every in zip(first[1:], rows[1:], strict=True):  # after the originals
+        assert (one.pictures[0] == every.pictures[at]).mean() > 0.99
 
 
 def test_a_damaged_model_is_one_sentence(monkeypatch, tmp_path):

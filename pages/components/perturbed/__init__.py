@@ -28,7 +28,7 @@ def chosen(epsilons: Sequence[float], start: int) -> int:
 def show(
     rows: Sequence[PictureRow], sentences: Sequence[str], epsilons: Sequence[float], at: int, label: str
 ) -> None:
-    """The rows and the sentence at every ε; `at` is where the slider stands."""
+    """The rows and the sentence at every ε, or at `at` alone, where the slider stands then until the others are there."""
     side = rows[0].pictures[0].shape[1]
 
     def moved() -> None:

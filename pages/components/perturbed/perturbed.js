@@ -13,6 +13,7 @@ export default function ({ data, parentElement, setStateValue }) {
   const slider = find("input"), rows = find(".rows");
   find("label span").textContent = data.label;
   slider.max = String(data.epsilons.length - 1);
+  slider.disabled = data.sentences.length < data.epsilons.length; // the other pictures are still computed
   if (parentElement.told !== data.at) slider.value = String(data.at); // as by the address; else what is shown stays
   parentElement.told = data.at;
   rows.style.setProperty("--least", `${data.least}px`);
@@ -27,10 +28,10 @@ export default function ({ data, parentElement, setStateValue }) {
     }),
   );
   const draw = () => {
-    const at = Number(slider.value);
+    const at = Number(slider.value), sentence = data.sentences[at % data.sentences.length];
     find("label b").textContent = `ε = ${data.epsilons[at]}`;
-    find(".sentence").textContent = data.sentences[at];
-    slider.setAttribute("aria-valuetext", `ε = ${data.epsilons[at]}. ${data.sentences[at]}`);
+    find(".sentence").textContent = sentence;
+    slider.setAttribute("aria-valuetext", `ε = ${data.epsilons[at]}. ${sentence}`);
     rows.querySelectorAll(".row").forEach((pictures, number) => {
       const { title, pictures: sources, captions } = data.rows[number];
       pictures.querySelectorAll("figure").forEach((figure, place) => {
