@@ -15,6 +15,7 @@ from tradeoff_core.attacks.attack import Attack
 from tradeoff_core.attacks.ball import random_start, start_of, step, unit_noise
 from tradeoff_core.common.devices import place_of
 from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.common.optimizers import Adam
 from tradeoff_core.networks.base import finite, require_finite
 from tradeoff_core.networks.inference import checked_images
 
@@ -311,7 +312,7 @@ def _climb(
     """Images (N, C, H, W) within ε in l-inf after `steps` of Adam on the margin, each image by itself."""
     start = random_start(images, attack, generator) if attack.random_start else images
     moved = start.detach().clone().requires_grad_(True)
-    optimizer = torch.optim.Adam([moved], lr=attack.step, eps=1e-9)
+    optimizer = Adam([moved], lr=attack.step, eps=1e-9)
     for _ in range(attack.steps):
         with torch.enable_grad():
             logits = network(moved)

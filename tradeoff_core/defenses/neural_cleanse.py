@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from tradeoff_core.common.devices import device_of, mixed_precision
 from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.common.optimizers import Adam
 from tradeoff_core.networks import Network, freeze
 from tradeoff_core.networks.base import finite
 from tradeoff_core.networks.inference import checked_images, predicted_classes
@@ -274,7 +275,7 @@ def unlearn(
     """
     unlearning = unlearning or Unlearning()
     copied, device = copy.deepcopy(network), device_of(network)
-    optimizer = torch.optim.Adam(copied.parameters(), lr=unlearning.learning_rate)
+    optimizer = Adam(copied.parameters(), lr=unlearning.learning_rate)
     generator = torch.Generator().manual_seed(seed)
     for epoch in range(unlearning.epochs + 1):
         if epoch:

@@ -15,7 +15,7 @@ from tradeoff_core.experiments.spec import ExperimentSpec, spec_from_dict, spec_
 
 PATIENCE = 5  # seconds for a process to end before it is killed
 FORKED: Final = "forkserver"  # a process without threads that imports once and is copied; where there is none, each imports
-PRELOADED = ["tradeoff_core.experiments.run", "torch._dynamo"]  # the latter is imported by torch's optimizers
+PRELOADED = ["tradeoff_core.experiments.run"]
 
 
 class Workers:

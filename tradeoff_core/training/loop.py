@@ -25,6 +25,7 @@ from tradeoff_core.certification.bounds import worst_logits
 from tradeoff_core.common.devices import device_of, mixed_precision, place_of, seeded
 from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.common.files import from_json, write_atomically
+from tradeoff_core.common.optimizers import SGD, Adam
 from tradeoff_core.datasets import to_tensor
 from tradeoff_core.networks import Network
 from tradeoff_core.networks.base import NotFinite, finite
@@ -42,7 +43,7 @@ LIPSCHITZ_ONE_IN = (
     4  # of a batch's images are regularised: the same in expectation, a quarter of its double passes
 )
 MOST_BYTES_ON_A_GPU = 8_000_000_000  # of a training set: CIFAR-10 is 0.15
-KEPT = {torch.optim.Adam: ("step", "exp_avg", "exp_avg_sq"), torch.optim.SGD: ("momentum_buffer",)}
+KEPT = {Adam: ("step", "exp_avg", "exp_avg_sq"), SGD: ("momentum_buffer",)}
 CHECK_STEPS = 10  # the stronger attack that catastrophic overfitting is measured with
 
 
@@ -155,8 +156,8 @@ def _optimizer(network: Network, training: Training) -> torch.optim.Optimizer:
         {"params": spared},
     ]
     if training.momentum is None:
-        return torch.optim.Adam(groups, lr=training.learning_rate)
-    return torch.optim.SGD(groups, lr=training.learning_rate, momentum=training.momentum)
+        return Adam(groups, lr=training.learning_rate)
+    return SGD(groups, lr=training.learning_rate, momentum=training.momentum)
 
 
 def reader(images: Tensor | NDArray[np.uint8], device: torch.device) -> Callable[[Tensor], Tensor]:
