@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         help="at which each fault of `-m faults` strikes (2, where it takes a browser 1)",
     )
-    parser.addoption("--minutes", type=float, default=2, help="for which `-m server` is visited")
+    parser.addoption("--minutes", type=float, default=0.5, help="for which `-m server` is visited")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -215,7 +215,7 @@ def black_png(side, bits, colour):
     )
 
 
-@pytest.mark.fuzz
+@pytest.mark.server
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted otherwise elsewhere")
 @pytest.mark.parametrize(("bits", "colour"), LARGEST.values(), ids=LARGEST)
 def test_the_largest_picture_of_few_bytes_takes_bounded_memory(bits, colour):

@@ -19,7 +19,6 @@ from hostile import TEXTS, hostile
 from opening import PAGES
 from PIL import Image
 from proxying import needs_nginx, nginx_before
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from visiting import PATIENCE, Visitor, controls, elements
 
@@ -150,19 +149,6 @@ def harms(address: str, number: int, until: float) -> int:
     return messages
 
 
-def unlearns(visitor: Visitor) -> None:
-    """Rebuild triggers, and unlearn them for a moment."""
-
-    def until_it_unlearns(message: ForwardMsg) -> None:
-        if message.WhichOneof("type") == "delta" and message.delta.new_element.progress.text == "Unlearning":
-            raise StopIteration
-
-    sent = visitor.opens("neural_cleanse")
-    (button,) = [one.id for one in elements(sent, "button") if one.label.startswith("Rebuild")]
-    with pytest.raises(StopIteration):
-        visitor.opens("neural_cleanse", (WidgetState(id=button, trigger_value=True),), seen=until_it_unlearns)
-
-
 def test_twenty_hostile_visitors_break_nothing_and_fill_no_memory(tmp_path, pytestconfig):
     minutes = pytestconfig.getoption("minutes")
     log = tmp_path / "log"
@@ -170,8 +156,6 @@ def test_twenty_hostile_visitors_break_nothing_and_fill_no_memory(tmp_path, pyte
         first = Visitor(address)
         for page in PAGES:  # what all see is kept then
             first.opens(page)
-        if minutes >= MINUTES:
-            unlearns(first)  # the first training loads 800 modules of torch's, 93 MB, for good
         first.leaves()
         began = time.monotonic()
         with ThreadPoolExecutor(VISITORS) as pool:
