@@ -333,10 +333,10 @@ def laid_out(
 
     @visitors_turn.turn()
     def lay_out() -> NDArray[np.float64]:
-        features = crowd(model, count).features
+        seen = crowd(model, count)
         if tsne:
-            return feature_plane.neighbours(features, dimensions, progress)
-        return feature_plane.principal(features, dimensions)[0]
+            return drawn(model, first_draws.laid_out(seen.images, dimensions, progress))
+        return feature_plane.principal(seen.features, dimensions)[0]
 
     points: NDArray[np.float64] = place_of("laid out", model, count, dimensions, tsne).filled(lay_out)
     return points

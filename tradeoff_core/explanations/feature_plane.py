@@ -45,12 +45,15 @@ class Crowd:
     index: NDArray[np.int64]
 
 
+Attacking = Callable[[NDArray[np.uint8], NDArray[np.int64]], NDArray[np.uint8]]
+
+
 def gather(
     network: Network,
     spec: ExperimentSpec,
     test: ImageDataset,
     training: PoisonedDataset | None,
-    attack: Callable[[NDArray[np.uint8], NDArray[np.int64]], NDArray[np.uint8]],
+    attack: Attacking,
     count: int,
 ) -> Crowd:
     """At most `count` images of each group, evenly spaced, in the order of GROUPS.
@@ -58,6 +61,20 @@ def gather(
     Poisoned ones are training images. The others are test images: untouched, of other classes and of the target;
     then the same ones of other classes with the trigger on, and as `attack` makes them of those and their labels.
     """
+    pixels, group, labels, index = pictured(spec, test, training, attack, count)
+    features = features_of(network, pixels, network.layers[-1])
+    logits = finite(network.head(torch.from_numpy(features).to(device_of(network))))
+    return Crowd(pixels, group, labels, logits.argmax(1).cpu().numpy(), features, index)
+
+
+def pictured(
+    spec: ExperimentSpec,
+    test: ImageDataset,
+    training: PoisonedDataset | None,
+    attack: Attacking,
+    count: int,
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The images, groups, labels and places of `gather`, without a network."""
     others = to_attack(test, spec.target_class, count)
     poisoned = _few(training.poisoned, count) if training else np.array([], dtype=np.int64)
     parts = [
@@ -69,17 +86,13 @@ def gather(
         (to_uint8(spec.trigger.apply(to_tensor(others[0]))), others[1]),
         (attack(*others), others[1]),
     ]
-    pixels = np.concatenate([part for part, _ in parts])
-    features = features_of(network, pixels, network.layers[-1])
     group = np.repeat(np.arange(len(parts)), [len(part) for part, _ in parts])
-    index = np.full(len(pixels), -1)
+    index = np.full(len(group), -1)
     index[group == GROUPS.index("poisoned")] = poisoned
-    return Crowd(
-        pixels,
+    return (
+        np.concatenate([part for part, _ in parts]),
         group,
         np.concatenate([labelled for _, labelled in parts]),
-        finite(network.head(torch.from_numpy(features).to(device_of(network)))).argmax(1).cpu().numpy(),
-        features,
         index,
     )
 

@@ -30,6 +30,7 @@ from tradeoff_core.datasets import (
     load_dataset,
     to_tensor,
 )
+from tradeoff_core.experiments.run import poisoned_training_set
 from tradeoff_core.explanations import feature_plane
 from tradeoff_core.explanations.attribution import Method, attribute
 from tradeoff_core.explanations.sticker_share import MEASURED_METHODS, Correlation, correlate
@@ -91,6 +92,18 @@ def attacked_crowd(pixels: NDArray[np.uint8], labels: NDArray[np.int64], attack:
         key_of("crowd", attack, seed, pixels, labels),
         lambda network: feature_plane.attacked(network, pixels, labels, attack, seed),
     )
+
+
+def laid_out(
+    pixels: NDArray[np.uint8], dimensions: int, progress: Callable[[float], None] | None = None
+) -> Draw:
+    """The t-SNE embedding, float32 (N, dimensions), of what a network sees in images uint8 (N, H, W, C)."""
+
+    def compute(network: Network) -> NDArray[np.float32]:
+        features = inference.features_of(network, pixels, network.layers[-1])
+        return feature_plane.neighbours(features, dimensions, progress).astype(np.float32)
+
+    return Draw(key_of("t-SNE", dimensions, pixels), compute)
 
 
 def attacked_photograph(picture: NDArray[np.uint8], epsilon: float, steps: int) -> Draw:
@@ -164,7 +177,15 @@ def of_digits_or_colours(model: Model, data: ImageDataset, result: Result) -> No
     attacked(images, labels, *attack_by_size(images.shape[1]))
     said(images)
     result(probabilities(images, spec.trigger))
-    result(attacked_crowd(*feature_plane.to_attack(data, spec.target_class, EACH), evaluation, spec.seed))
+    training = poisoned_training_set(spec) if in_the_repository(spec.dataset) == spec.dataset else None
+    crowd, *_ = feature_plane.pictured(
+        spec,
+        data,
+        training,
+        lambda pixels, labels: result(attacked_crowd(pixels, labels, evaluation, spec.seed)),
+        EACH,
+    )
+    result(laid_out(crowd, 2))
     image, label = data.take(np.array([not_of(data, spec.target_class)])).tensors()
     adversarial, _ = attacked(image, label, evaluation, (evaluation.epsilon,))
     said(image)
