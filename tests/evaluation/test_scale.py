@@ -59,7 +59,7 @@ def test_accuracy_does_not_rise_with_the_logits_on_the_zoo(name):
 
 
 @pytest.mark.parametrize("norm", list(Norm))
-@pytest.mark.parametrize("factor", [30.0, 1000.0, 1e6])
+@pytest.mark.parametrize("factor", [1e-36, 1e-8, 1e-3, 30.0, 1000.0, 1e6])
 def test_accuracy_does_not_rise_with_the_logits_on_own_networks(norm, factor, hardened_network, digits):
     attack = Attack(norm, 0.15 if norm is Norm.LINF else 1.5, steps=10)
     before = accuracy(hardened_network, *digits, attack)
