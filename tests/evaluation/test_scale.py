@@ -86,12 +86,13 @@ def test_a_loss_that_does_not_vanish_is_the_cross_entropy_bit_for_bit():
     assert torch.equal(*(torch.autograd.grad(loss, logits)[0] for loss in (ours, plain)))
 
 
-def test_a_loss_that_vanishes_is_divided_by_hand():
-    logits = torch.tensor([[SATURATED + 70, 0.0], [5.0, 0.0]], requires_grad=True)
-    (gradient,) = torch.autograd.grad(cross_entropy(torch.zeros(2).long())(logits, torch.arange(2)), logits)
+def test_a_loss_that_vanishes_or_is_flat_is_divided_by_hand():
+    logits = torch.tensor([[SATURATED + 70, 0.0], [5.0, 0.0], [0.1, 0.0]], requires_grad=True)
+    (gradient,) = torch.autograd.grad(cross_entropy(torch.zeros(3).long())(logits, torch.arange(3)), logits)
     share = 1 / (1 + np.exp(10.0))  # the label leads by 10 once its logits are divided by 100 / 10
     assert gradient[0].tolist() == pytest.approx([-0.1 * share, 0.1 * share], rel=1e-3)
     assert gradient[1, 1].item() == pytest.approx(1 / (1 + np.exp(5.0)), rel=1e-5)
+    assert gradient[2].tolist() == pytest.approx([-100 * share, 100 * share], rel=1e-3)  # 0.1 ahead become 10
 
 
 def test_vanishing_gradients_are_told_with_every_measurement(standard_network, digits):

@@ -44,9 +44,14 @@ def in_batches(images: Images) -> Iterator[Tensor]:
 
 def predict(network: nn.Module, images: Images) -> Tensor:
     """Probabilities (N, classes) of images. Raises NotFinite."""
+    return logits_of(network, images).softmax(1)
+
+
+def logits_of(network: nn.Module, images: Images) -> Tensor:
+    """Logits (N, classes) of images. Raises NotFinite."""
     device = device_of(network)
     with torch.inference_mode():
-        return torch.cat([finite(network(batch.to(device))).softmax(1).cpu() for batch in in_batches(images)])
+        return torch.cat([finite(network(batch.to(device))).cpu() for batch in in_batches(images)])
 
 
 def predicted_classes(
