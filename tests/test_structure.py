@@ -5,6 +5,7 @@ Which room may import which is held by `lint-imports` (pyproject.toml).
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -119,6 +120,14 @@ def test_a_file_stays_in_one_process(request):
     if "PYTEST_XDIST_WORKER" not in os.environ:
         pytest.skip("there is one process")
     assert request.node.nodeid.endswith(f"@{request.path}")
+
+
+def test_a_servers_unit_has_room_for_its_descriptors_and_begins_anew_each_night():
+    (unit,) = re.findall(r"```ini\n(.*?)```", (CORE / "README.md").read_text(), re.DOTALL)
+    said = dict(line.split("=", 1) for line in unit.splitlines() if "=" in line)
+    visits = 20_000  # a day, of which each leaves three open
+    assert int(said["LimitNOFILE"]) > 3 * visits
+    assert (said["RuntimeMaxSec"], said["Restart"]) == ("1d", "always")
 
 
 def test_no_visitor_makes_the_server_walk_through_its_modules():

@@ -9,8 +9,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.state.common import WidgetMetadata, unpack_widget_state_value
 from streamlit.runtime.state.session_state import Serialized, SessionState, Value, WStates
+
+from tradeoff_core.common.paths import read_only
 
 TEXT, TEXTS, COMPONENT = "string_value", "string_array_value", "json_value"
 # a number field that is read as fractions sends whole ones where it has none
@@ -71,8 +74,24 @@ def _reading(read: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
+# what a visitor of a shared server is not to ask for: the names of the files beside the app, by a `git` that all would wait
+# for, and that everything is computed anew
+NOT_SHARED = ("_handle_git_information_request", "_handle_clear_cache_request")
+
+
+def _alone(handle: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(handle)
+    def guarded(self: AppSession) -> None:
+        if not read_only():
+            handle(self)
+
+    return guarded
+
+
 def install() -> None:
-    """Guard every control of this process, once."""
+    """Guard every control and message of this process, once."""
     if not hasattr(SessionState.register_widget, "__wrapped__"):
         SessionState.register_widget = _registering(SessionState.register_widget)  # type: ignore[method-assign]
         WStates.__getitem__ = _reading(WStates.__getitem__)  # type: ignore[method-assign]
+        for name in NOT_SHARED:
+            setattr(AppSession, name, _alone(getattr(AppSession, name)))

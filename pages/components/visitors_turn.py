@@ -16,9 +16,14 @@ PATIENCE = 30.0  # seconds that a visitor waits for a turn
 _mine = threading.local()
 
 
+def turns(asked: str) -> int:
+    """How many compute at once: what `TRADEOFF_TURNS` says, one a core if that is no number from 1."""
+    return int(asked) if asked.isdecimal() and int(asked) else os.cpu_count() or 1
+
+
 # For what takes minutes one at a time, for all else one a core that this process may use; shared by all visitors. No cache:
 # any visitor's browser may ask Streamlit to clear those.
-_CORES = int(os.environ.get("TRADEOFF_TURNS") or os.cpu_count() or 1)
+_CORES = turns(os.environ.get("TRADEOFF_TURNS", ""))
 _SLOTS = {True: threading.Semaphore(1), False: threading.Semaphore(_CORES)}
 
 

@@ -5,12 +5,13 @@ import base64
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save
 from torch.nn import functional as F
 
 from tradeoff_core import browser as scripts
 from tradeoff_core.attacks.attack import Attack, fgsm
 from tradeoff_core.attacks.ball import random_start
-from tradeoff_core.attacks.gradient import gradient_of, iterates, last_of
+from tradeoff_core.attacks.gradient import cross_entropy, gradient_of, iterates, last_of
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.models import zoo
 from tradeoff_core.networks import build
@@ -121,6 +122,25 @@ def test_a_browser_computes_what_torch_does(page, hundred, name):
     assert (received["fgsm"] - fast.flatten(1)).abs().max() < CLOSE
     assert ((slow - start).abs().amax((1, 2, 3)) > 0.04).all()
     assert (received["pgd"] - slow.flatten(1)).abs().max() < CLOSE
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e3])
+def test_a_browsers_attack_does_not_depend_on_the_scale_of_the_logits(page, hundred, factor):
+    model, (images, _, labels), attack = zoo.find_model(MODELS[0]), hundred, fgsm(0.1)
+    network = zoo.load_network(model).double()
+    stored = {name: value.float() for name, value in load_file(model.folder / "model.safetensors").items()}
+    for name in ("head.weight", "head.bias"):
+        network.get_parameter(name).data *= factor
+        stored[name] *= factor
+    weights, sets = base64.b64encode(save(stored)).decode(), [sent(images)] * 3
+    got = page.evaluate(
+        MEASURE, [weights, scripts.chain(network), sets, labels.tolist(), [settings(attack)] * 2]
+    )
+    received = torch.from_numpy(np.frombuffer(base64.b64decode(got["fgsm"])).copy()).view(100, -1)
+    images = images.double()
+    moved = last_of(iterates(network, cross_entropy(labels), images, attack, images))
+    assert ((moved - images).abs().amax((1, 2, 3)) > 0.09).all()
+    assert (received - moved.flatten(1)).abs().max() < CLOSE
 
 
 def test_every_network_for_digits_without_denoising_is_known():

@@ -26,7 +26,9 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
-def test_every_page_draws_from_its_own_address_and_fits_a_narrow_dark_window(browser, address, path):
+def test_every_page_draws_from_its_own_address_asks_no_other_host_and_fits_a_narrow_dark_window(
+    browser, address, path
+):
     asked: list[str] = []
     page = opened(browser, address, path, asked=asked)
     light = look_at(page, path)

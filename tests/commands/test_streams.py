@@ -2,8 +2,10 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -77,3 +79,17 @@ def test_alone_the_first_does_the_work_whatever_is_left_in_the_environment(monke
     monkeypatch.setenv("WORLD_SIZE", "many")
     with refused("WORLD_SIZE 'many' is no number from 0"), distributed.group():
         pass
+
+
+@pytest.mark.parametrize("number", ["0", "1"])
+def test_a_group_that_nobody_joins_is_said_and_given_up(number, monkeypatch, refused, capsys) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    left = {"WORLD_SIZE": "2", "RANK": number, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    for name, value in left.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(distributed, "MEETING", timedelta(seconds=1))
+    with refused("the processes of torchrun do not find each other"), distributed.group():
+        pass
+    assert "waiting for 1 other process(es), for WORLD_SIZE is 2: unset it" in capsys.readouterr().err

@@ -32,7 +32,11 @@ def test_train_finds_a_folder_of_its_own(
 
 
 def test_train_and_evaluate_take_a_users_folder(
-    tiny: list[str], tmp_path: Path, answer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    tiny: list[str],
+    tmp_path: Path,
+    answer: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TRADEOFF_DATA", str(tmp_path / "home"))
@@ -42,7 +46,11 @@ def test_train_and_evaluate_take_a_users_folder(
             for number in range(count):
                 picture = Image.new("L", (28, 28), 25 * digit)
                 picture.save(tmp_path / "shades" / part / str(digit) / f"{number}.png")
-    document = answer("train", *tiny, "dataset=shades", "--out", "run")
+    (tmp_path / "shades" / "train" / "3" / "scan.tif").touch()
+    assert main(["train", "--json", *tiny, "dataset=shades", "--out", "run"]) == 0
+    said = capsys.readouterr()
+    document = json.loads(said.out)
+    assert "1 of 61 files in 'shades/train' are left out: 1 that end in .tif ('3/scan.tif')" in said.err
     assert document["run"].startswith("shades-clean-label-standard-")
     assert document["metrics"]["n"] == 20
     measured = answer("evaluate", "run")

@@ -25,7 +25,7 @@ def test_the_environment_overrules_what_the_machine_has(monkeypatch):
     assert best_device().type == "mps"
 
 
-@pytest.mark.parametrize("name", ["nonsense", "cuda:77"])
+@pytest.mark.parametrize("name", ["nonsense", "cuda:77", "meta"])
 def test_a_device_that_is_not_there_is_refused(name, monkeypatch, refused):
     monkeypatch.setenv("TRADEOFF_DEVICE", name)
     with refused(f"TRADEOFF_DEVICE '{name}' is not a device of this machine"):

@@ -18,7 +18,9 @@ DEEP = 100_000  # far beyond Python's own limit
 TEXT = '{"name": "ε"}'
 
 
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte-order mark"])
+@pytest.mark.parametrize(
+    "mark", [b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf" * 2], ids=["plain", "byte-order mark", "two"]
+)
 def test_utf_8_is_read_with_a_byte_order_mark_or_without(mark, tmp_path):
     (tmp_path / "a.json").write_bytes(mark + TEXT.encode())
     assert files.read_json(tmp_path / "a.json") == {"name": "ε"}
@@ -34,6 +36,9 @@ def test_utf_8_is_read_with_a_byte_order_mark_or_without(mark, tmp_path):
         (TEXT.encode("utf-16"), "a.json is UTF-16 text: save it as UTF-8"),
         (TEXT.encode("utf-16-le"), "a.json is UTF-16 text: save it as UTF-8"),
         (TEXT.encode("utf-16-be"), "a.json is UTF-16 text: save it as UTF-8"),
+        (TEXT.encode("utf-32"), "a.json is UTF-32 text: save it as UTF-8"),
+        (TEXT.encode("utf-32-be"), "a.json is no text, or UTF-32: save it as UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "a.json is no text, or UTF-32: save it as UTF-8"),
         ('{"name": "Zürich"}'.encode("latin-1"), "a.json is not UTF-8, perhaps Latin-1: save it as UTF-8"),
         (b"{", "a.json is not valid JSON: Expecting property name"),
         (b"", "a.json is not valid JSON: Expecting value"),

@@ -12,6 +12,7 @@ from tradeoff_core.common.names import as_id, is_id, one_line, plain, printable
         ("a\x07\x08b", r"a\x07\x08b"),
         ("\u202egnp.exe", r"\u202egnp.exe"),  # reads from right to left
         ("a\u2028b", r"a\u2028b"),
+        ("\u3164\u2800", r"\u3164\u2800"),  # letters that show nothing
         ("a\udcffb", r"a\udcffb"),  # a byte of a file's name that is no UTF-8
         ("ε 0.1, Zürich\n\tok", "ε 0.1, Zürich\n\tok"),
     ],
@@ -32,6 +33,10 @@ def test_within_a_line_no_line_ends():
         (":material/home: :red[x]", "∶material/home∶ ∶red(x)"),
         ('<a href="//host">x</a>', '‹a href="//host"›x‹/a›'),
         ("$e^x$ `c` *b* \\", "＄e^x＄ ‘c‘ ∗b∗ ∖"),
+        ("www.host.org a@host.org", "www․host.org a＠host.org"),
+        ("# 5 %{x} %", "＃ 5 ％{x} %"),
+        ("- 1. a", "‐ 1. a"),
+        ("1. a - b", "1․ a - b"),
         ("two\nlines\tand tabs", "two lines and tabs"),
         ("golden retriever 3.5%", "golden retriever 3.5%"),
         ("x" * 500, "x" * 120 + "…"),

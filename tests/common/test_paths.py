@@ -26,7 +26,14 @@ def home(tmp_path, monkeypatch):
 def test_a_variable_may_name_ones_home_and_an_empty_one_is_as_none(
     variable, folder, default, home, monkeypatch, refused
 ):
-    for said, meant in (("~/x", home / "x"), ("/x", Path("/x")), ("", Path(default)), (" ", Path(default))):
+    for said, meant in (
+        ("~/x", home / "x"),
+        ("$HOME/x", home / "x"),
+        ("${HOME}/x", home / "x"),
+        ("/x", Path("/x")),
+        ("", Path(default)),
+        (" ", Path(default)),
+    ):
         monkeypatch.setenv(variable, said)
         assert folder() == meant
     monkeypatch.setenv(variable, "~nobody-of-this-name/x")
@@ -75,6 +82,15 @@ def test_a_spec_may_name_ones_home(home):
     (home / "model").mkdir()
     (home / "model" / "card.json").touch()
     assert folder_of("~/model").path == home / "model"
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [("1", True), ("true", True), (" Yes ", True), ("on", True), ("0", False), ("False", False), ("", False)],
+)
+def test_whatever_says_yes_makes_a_server_read_only(said, meant, monkeypatch):
+    monkeypatch.setenv("TRADEOFF_READ_ONLY", said)
+    assert paths.read_only() is meant
 
 
 def test_a_public_server_reads_no_picture_by_its_path(home, monkeypatch, refused):

@@ -11,7 +11,20 @@ from tradeoff_core.common.tables import csv_table
 
 
 @pytest.mark.parametrize(
-    "name", ["=cmd|' /C calc'!A0", "+1+cmd", "-2+3+cmd", "@SUM(A1)", "\t=1+1", "\r=1", " =1+1", "＝1+1"]
+    "name",
+    [
+        "=cmd|' /C calc'!A0",
+        "+1+cmd",
+        "-2+3+cmd",
+        "@SUM(A1)",
+        "\t=1+1",
+        "\r=1",
+        " =1+1",
+        "＝1+1",
+        "\x0b=1",
+        "\ufeff=1",
+        "\u200b=1",
+    ],
 )
 def test_a_text_that_begins_as_a_formula_is_quoted(name):
     assert list(csv.reader(io.StringIO(csv_table(["class", name], [[name, 1]]), newline=""))) == [

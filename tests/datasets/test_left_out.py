@@ -13,7 +13,7 @@ from tradeoff_core.datasets.listing import list_pictures
 
 @pytest.fixture
 def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two classes with three pictures each to train on, and to test on three that are read and seven that are not."""
+    """Two classes with three pictures each to train on, and to test on three that are read and eight that are not."""
     monkeypatch.setenv("TRADEOFF_DATA", str(tmp_path / "data"))
     root = tmp_path / "pets"
     picture = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8))
@@ -27,12 +27,13 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for file in ("cat/more/a.png", "cat/more/still/b.png", "cat/c.tif", "dog/d.jfif", "dog/e.tif", "f.png"):
         (test / file).write_bytes(b"")
     os.symlink("g.png", test / "dog" / "g.png")  # leads to itself
+    os.symlink("no-such-folder", test / "fox")  # as a class's folder would
     (test / "cat" / ".note").write_bytes(b"")
     return root
 
 
 SAID = (
-    "7 of 13 files in '{}' are left out: 2 in folders within a class's folder ('cat/more'), "
+    "8 of 14 files in '{}' are left out: 2 in folders within a class's folder ('cat/more'), "
     "2 that end in .tif ('cat/c.tif'), "
 )
 
@@ -44,10 +45,10 @@ def test_pictures_left_out_are_counted_and_named_by_reason(pictures):
         "that end in .tif": 2,
         "that end in .jfif": 1,
         "that lead to no file": 1,
-        "beside the classes' folders": 1,
+        "beside the classes' folders": 2,
     }
     assert found.said.startswith(SAID.format(pictures / "test"))
-    assert "1 beside the classes' folders ('f.png')" in found.said
+    assert "2 beside the classes' folders ('f.png')" in found.said
     assert list_pictures(pictures / "train", {"cat": 0, "dog": 1}).said == ""
 
 

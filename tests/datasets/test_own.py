@@ -1,4 +1,5 @@
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,22 @@ def test_too_many_images_are_refused(monkeypatch, tmp_path, refused):
         Image.fromarray(IMAGES[0]).save(tmp_path / "7" / f"{number}.png")
     with refused("more than 2 images"):
         load_images(tmp_path, DIGITS, MNIST)
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((200_000, 28, 28), "200,000 images are more than 100,000 at once"),
+        ((90_000, 999, 999), "more than 4 GB"),
+    ],
+)
+def test_an_npz_that_would_unpack_to_too_much_is_refused_by_its_header(shape, said, tmp_path, refused):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_2_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(tmp_path / "mine.npz", "w") as pack:
+        pack.writestr("images.npy", header.getvalue())  # and nothing behind it
+    with refused(said):
+        load_images(tmp_path / "mine.npz", DIGITS, MNIST)
 
 
 def test_a_path_that_leads_nowhere_is_refused(tmp_path, refused):

@@ -11,6 +11,7 @@ from scipy.stats import median_abs_deviation
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tradeoff_core.attacks.gradient import usual_scale
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.defenses import neural_cleanse
 from tradeoff_core.defenses.neural_cleanse import (
@@ -155,6 +156,24 @@ def test_18_the_back_doors_class_has_the_smallest_mask_on_the_sticker(triggers):
     held = (triggers.masks * sticker).sum((1, 2)).numpy() / triggers.mask_norms
     assert held[7] > 0.1
     assert np.delete(held, 7).max() < 0.03
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e3])
+def test_the_scale_of_the_logits_hides_no_back_door(factor, triggers, poisoned_network, digits):
+    network = copy.deepcopy(poisoned_network)
+    network.head.weight.data *= factor
+    network.head.bias.data *= factor
+    found = rebuild_triggers(network, *few(digits), 10, SHORT)
+    assert found.flagged == [7]
+    assert found.mask_norms == pytest.approx(triggers.mask_norms, rel=0.3)
+
+
+def test_what_logits_of_an_unusual_scale_are_divided_by():
+    logits = torch.tensor([[9.0, 4.0, 0.0], [4.0, 9.0, 0.0], [0.0, 4.0, 9.0]])
+    assert usual_scale(logits) == 1.0
+    assert usual_scale(8 * logits) == 4.0  # 40 ahead become 10 ahead
+    assert usual_scale(logits / 90) == pytest.approx(0.01)  # a tenth from end to end becomes 10
+    assert usual_scale(0 * logits) == 1.0
 
 
 def test_18_a_trigger_serves_images_it_was_not_rebuilt_on(triggers, poisoned_network, digits):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tradeoff_core import networks
-from tradeoff_core.attacks import Attack, Norm
+from tradeoff_core.attacks import Attack, Norm, fgsm
 from tradeoff_core.attacks.gradient import SATURATED, cross_entropy, perturb
 from tradeoff_core.datasets import Split, load_dataset, to_show
 from tradeoff_core.evaluation.blindness import blindness
@@ -59,7 +59,7 @@ def test_accuracy_does_not_rise_with_the_logits_on_the_zoo(name):
 
 
 @pytest.mark.parametrize("norm", list(Norm))
-@pytest.mark.parametrize("factor", [30.0, 1000.0, 1e6])
+@pytest.mark.parametrize("factor", [1e-36, 1e-8, 1e-3, 30.0, 1000.0, 1e6])
 def test_accuracy_does_not_rise_with_the_logits_on_own_networks(norm, factor, hardened_network, digits):
     attack = Attack(norm, 0.15 if norm is Norm.LINF else 1.5, steps=10)
     before = accuracy(hardened_network, *digits, attack)
@@ -86,12 +86,23 @@ def test_a_loss_that_does_not_vanish_is_the_cross_entropy_bit_for_bit():
     assert torch.equal(*(torch.autograd.grad(loss, logits)[0] for loss in (ours, plain)))
 
 
-def test_a_loss_that_vanishes_is_divided_by_hand():
-    logits = torch.tensor([[SATURATED + 70, 0.0], [5.0, 0.0]], requires_grad=True)
-    (gradient,) = torch.autograd.grad(cross_entropy(torch.zeros(2).long())(logits, torch.arange(2)), logits)
+def test_a_loss_that_vanishes_or_is_flat_is_divided_by_hand():
+    logits = torch.tensor([[SATURATED + 70, 0.0], [5.0, 0.0], [0.1, 0.0]], requires_grad=True)
+    (gradient,) = torch.autograd.grad(cross_entropy(torch.zeros(3).long())(logits, torch.arange(3)), logits)
     share = 1 / (1 + np.exp(10.0))  # the label leads by 10 once its logits are divided by 100 / 10
     assert gradient[0].tolist() == pytest.approx([-0.1 * share, 0.1 * share], rel=1e-3)
     assert gradient[1, 1].item() == pytest.approx(1 / (1 + np.exp(5.0)), rel=1e-5)
+    assert gradient[2].tolist() == pytest.approx([-100 * share, 100 * share], rel=1e-3)  # 0.1 ahead become 10
+
+
+def test_training_attacks_the_cross_entropy_itself_as_a_network_begins_with_flat_logits(digits):
+    images, labels = digits[0][:20], digits[1][:20]
+    network = freeze(networks.build("mnist-cnn", width=0.25, seed=0))
+    tried = images.clone().requires_grad_(True)
+    F.cross_entropy(network(tried), labels).backward()
+    by_hand = (images + 0.1 * tried.grad.sign()).clamp(0, 1)
+    assert torch.equal(perturb(network, images, labels, fgsm(0.1), training=True), by_hand)
+    assert not torch.equal(perturb(network, images, labels, fgsm(0.1)), by_hand)
 
 
 def test_vanishing_gradients_are_told_with_every_measurement(standard_network, digits):

@@ -181,6 +181,8 @@ def changed_archive(store, name, change):
             "do not fit the network",
         ),
         (lambda files, name: files.update({f"{name}/spec.json": b'{"colour": 1}'}), "unknown field 'colour'"),
+        (lambda files, name: files.update({f"{name}/spec.json": b"{}"}), "spec.json holds no spec"),
+        (lambda files, _: files.clear(), "lacks spec.json"),
         (lambda files, name: files.update({f"{name}/result.json": b"{}"}), "holds no finished run"),
         (
             lambda files, name: files.update(

@@ -62,7 +62,9 @@ def test_the_input_gradient_is_autograds_and_agrees_with_finite_differences(stan
     doubled = freeze(build("mnist-cnn", 0.25, 0)).double()
     doubled.load_state_dict(network.state_dict())
     # a black ground sits in the kinks of max-pooling and ReLU
-    uneven = images.double() + 0.1 * torch.rand(images.shape, generator=torch.Generator().manual_seed(0))
+    uneven = 0.9 * images.double() + 0.1 * torch.rand(
+        images.shape, generator=torch.Generator().manual_seed(0)
+    )
     exact = attribute(doubled, uneven, labels)
     step = 1e-6
     for row, column in ((14, 14), (10, 12), (26, 26)):
@@ -130,7 +132,7 @@ def test_occlusion_on_a_larger_toy_network_is_what_a_patch_takes_away():
 
 def test_grad_cam_on_a_toy_network_by_hand():
     network = freeze(Convolution())
-    image = torch.tensor([[[[1.0, 2.0], [0.0, 1.0]]]])
+    image = torch.tensor([[[[0.5, 1.0], [0.0, 0.5]]]])
     # weights of the maps: the head's over four places; the maps are x and -x
     first = attribute(network, image, torch.tensor([0]), Method.GRAD_CAM)
     torch.testing.assert_close(first, image * 4 / 4)
@@ -220,13 +222,15 @@ def test_a_network_without_a_map_of_features_has_no_grad_cam_but_all_else(refuse
 
 def test_images_and_classes_that_cannot_be_are_refused(standard_network, few, refused):
     images, labels = few
-    with refused("the network cannot take images of 1 x 20 x 20"):
+    with refused(r"the network takes images of 1 x 28 x 28 \(C, H, W\), not 1 x 20 x 20"):
         attribute(standard_network, images[..., :20, :20], labels)
     for wrong in (labels + 10, labels - 10, labels[:2]):
-        with refused("a class for every image, from 0 to 9"):
+        with refused("network's classes are 0 to 9|one an image"):
             attribute(standard_network, images, wrong)
-    with refused(r"images have shape \(N, C, H, W\)"):
+    with refused(r"images must be floats of shape \(N, C, H, W\)"):
         attribute(standard_network, images[0], labels[:1])
+    with refused("there is no image"):
+        attribute(standard_network, images[:0], labels[:0])
 
 
 def test_the_share_within_a_footprint_counts_absolute_values_of_all_channels():

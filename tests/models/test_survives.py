@@ -80,15 +80,20 @@ def test_float16_is_kept_only_where_values_survive(values, kind):
     assert torch.allclose(stored.float(), torch.tensor(values), rtol=1e-3, atol=5e-9)
 
 
-def test_weights_too_small_for_float16_keep_what_the_network_says(theirs, home, tmp_path):
+@pytest.mark.parametrize(
+    ("filters", "share"),
+    [(slice(None), 1.0), (slice(1), 0.3)],  # a single one changes no prediction, but each of the logits
+    ids=["all", "one"],
+)
+def test_weights_too_small_for_float16_keep_what_the_network_says(filters, share, theirs, home, tmp_path):
     tensors = {name: value.clone() for name, value in theirs.state_dict().items()}
     images = load_dataset(str(home), Split.TEST).tensors()[0]
     with torch.no_grad():
         first = nn.functional.conv2d(normalised(images), tensors["conv1.weight"], stride=2, padding=3)
-    tensors["conv1.weight"] *= 1e-6
-    tensors["bn1.running_mean"] = 1e-6 * first.mean((0, 2, 3))
-    tensors["bn1.running_var"] = torch.zeros(64)  # beside it is only what batch norm adds, 1e-5
-    tensors["bn1.weight"] *= 1e6 * 1e-5**0.5
+    tensors["conv1.weight"][filters] *= 1e-6
+    tensors["bn1.running_mean"][filters] = 1e-6 * first.mean((0, 2, 3))[filters]
+    tensors["bn1.running_var"][filters] = 0  # beside it is only what batch norm adds, 1e-5
+    tensors["bn1.weight"][filters] *= share * 1e6 * 1e-5**0.5
     save_file(tensors, tmp_path / "w.safetensors")
     small = copy.deepcopy(theirs)
     small.load_state_dict(tensors)

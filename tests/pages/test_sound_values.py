@@ -1,13 +1,18 @@
 """Values that no control sends itself: each is the control's default, or clipped, and no page or log complains."""
 
+from unittest.mock import Mock
+
 import pytest
+import streamlit as st
 from opening import opened
 from sending import registered, sent
 from streamlit.proto.WidgetStates_pb2 import WidgetState
+from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.state.common import WidgetMetadata
 from streamlit.runtime.state.session_state import Serialized, WStates
 
 from pages.components import cards, sound_values
+from tradeoff_core.common.paths import ROOT
 
 BOUND = {  # a page and its bound controls, each of another kind
     "find_the_poison": ("level", "data"),
@@ -29,6 +34,25 @@ def test_an_empty_address_value_is_the_default(page):
         assert not app.exception
         for key in keys:
             assert app.session_state[key] == usual.session_state[key], (key, nothing)
+
+
+@pytest.mark.parametrize("shared", ["1", "0"])
+def test_a_visitor_of_a_shared_server_clears_no_cache_and_learns_no_files_names(shared, monkeypatch):
+    monkeypatch.setenv("TRADEOFF_READ_ONLY", shared)
+    made, session = [], Mock()
+    session._script_data.main_script_path = str(ROOT / "app.py")
+
+    @st.cache_data
+    def once():
+        made.append(1)
+
+    once.clear()
+    once()
+    AppSession._handle_clear_cache_request(session)
+    once()
+    assert len(made) == (1 if shared == "1" else 2)
+    AppSession._handle_git_information_request(session)
+    assert session._enqueue_forward_msg.called is False or shared == "0"
 
 
 @pytest.mark.parametrize("kind", ["int_value", "double_value"])

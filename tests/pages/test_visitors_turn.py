@@ -17,6 +17,11 @@ def shared(monkeypatch):
     monkeypatch.setattr(visitors_turn, "PATIENCE", 0.1)
 
 
+def test_a_number_of_turns_that_is_none_is_one_a_core():
+    assert visitors_turn.turns("3") == 3
+    assert {visitors_turn.turns(said) for said in ("", "0", "-1", "many", "1.5")} == {os.cpu_count()}
+
+
 @pytest.fixture
 def others():
     """As many other visitors as there are turns, who compute until the test ends."""

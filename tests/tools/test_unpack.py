@@ -1,5 +1,6 @@
 import io
 import shutil
+import sys
 import tarfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -55,6 +56,13 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     out, error = capsys.readouterr()
     assert (out, error.count("\n")) == ("", 1)
     return error
+
+
+def test_a_full_stdout_is_one_line_that_names_it(archive, capsys, monkeypatch):
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert unpack.main([str(archive)]) == 1
+    assert capsys.readouterr().err == "error: [Errno 28] No space left on device: 'stdout'\n"
 
 
 def test_what_cannot_be_unpacked_gets_one_sentence(archive, tmp_path, capsys, monkeypatch):

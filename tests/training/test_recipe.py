@@ -26,6 +26,16 @@ def test_the_single_step_ramps_up_too():
     assert [attack.step for attack in attacks] == pytest.approx([0.125, 0.25, 0.375])
 
 
+def test_no_step_is_longer_than_from_black_to_white():
+    whole = replace(TEN_STEPS, attack=Attack(epsilon=1.0, steps=1))
+    assert whole.attack_in(0).step == 1.0  # not 1.25
+    ramped = replace(whole, single_step_until=None, ramp_epochs=2)
+    assert [(attack.epsilon, attack.step) for attack in map(ramped.attack_in, (0, 1))] == [
+        (0.5, 1.0),
+        (1.0, 2.5),
+    ]
+
+
 def test_the_learning_rate_falls_in_the_pieces_of_the_papers_code():
     training = Training(learning_rate=0.1, schedule=Schedule.PIECEWISE)
     steps = (0, 399, 400, 39_999, 40_000, 59_999, 60_000, 99_999)

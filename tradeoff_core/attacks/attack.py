@@ -48,6 +48,7 @@ class Attack:
     def __post_init__(self) -> None:
         if self.norm is Norm.LINF:
             check_unit(self.epsilon)
+            check_unit(self.step_size or 0.0, "step_size")
         if self.random_aim and not self.targeted:
             raise TradeoffError("random_aim needs an attack that aims: set targeted")
         plain = self.norm is Norm.LINF and not self.targeted and self.patch is None and self.restarts == 1

@@ -16,13 +16,16 @@ from tradeoff_core.attacks.ball import random_start, start_of, step, unit_noise
 from tradeoff_core.common.devices import place_of
 from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.common.optimizers import Adam
+from tradeoff_core.datasets import checked_images, checked_labels
 from tradeoff_core.networks.base import finite, require_finite
-from tradeoff_core.networks.inference import checked_images
 
 # by how much the label's logit may lead the next before its loss is rescaled: the cross-entropy's gradient loses the
 # label's part in float32 at 17 and is 0 from about 100, and no network of the zoo leads by more than 25
 SATURATED = 30.0
 LEAD = 10.0  # of the label's logit, rescaled: about what the zoo's networks have
+# between an example's largest and least logit, below which its loss is rescaled too: shares that are all alike pull to every
+# class at once, and no network of the zoo has less than 3
+FLAT, LEAST = 1.0, 1e-36  # and what float32 can still divide by
 
 # logits (n, classes) of the examples at `index` (n,) -> what an attack raises, summed over them
 Objective = Callable[[Tensor, Tensor], Tensor]
@@ -39,11 +42,12 @@ def loss_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[T
     return gradient_of(network, images, plain)
 
 
-def cross_entropy(labels: Tensor) -> Objective:
-    """The loss of examples with these labels (N,), which stays steep however far apart the logits lie.
+def cross_entropy(labels: Tensor, training: bool = False) -> Objective:
+    """The loss of examples with these labels (N,), which stays steep however far apart or near the logits lie.
 
     Where the label's logit leads by more than SATURATED, the gradient would vanish: from then on the example's logits
-    are divided so that it leads by LEAD. Where it does not, nothing is changed, not by a bit.
+    are divided so that it leads by LEAD. Where all lie within FLAT at first, they are drawn apart as far, but not in
+    training: a network begins so. Elsewhere nothing is changed, not by a bit.
     """
     divisor: Tensor | None = None  # (N, 1)
 
@@ -53,6 +57,8 @@ def cross_entropy(labels: Tensor) -> Objective:
         if divisor is None:
             _check_classes(labels, logits.shape[1])
             divisor = torch.ones_like(labels, dtype=logits.dtype)[:, None]
+            if not training:
+                divisor[index] = flatness(logits.detach())
         with torch.no_grad():
             lead = _lead(logits, truth)[:, None] / divisor[index]
             divisor[index] *= torch.where(lead > SATURATED, lead / LEAD, 1)
@@ -64,21 +70,31 @@ def cross_entropy(labels: Tensor) -> Objective:
 def _checked(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Images and labels (N,) as an attack takes them. Raises TradeoffError for others."""
     images = checked_images(images)
-    if labels.shape != images.shape[:1] or labels.is_floating_point() or labels.dtype is torch.bool:
-        kind = str(labels.dtype).removeprefix("torch.")
-        raise TradeoffError(
-            f"labels must be whole numbers of shape ({len(images)},), one an image, not {kind} {tuple(labels.shape)}"
-        )
-    return images, labels.long()
+    return images, checked_labels(labels, len(images))
+
+
+def flatness(logits: Tensor) -> Tensor:
+    """What logits (n, classes) within FLAT are divided by (n, 1) so that they lie LEAD apart; 1 for others."""
+    apart = logits.amax(1, keepdim=True) - logits.amin(1, keepdim=True)
+    return torch.where((apart > 0) & (apart < FLAT), apart / LEAD, 1).clamp_min(LEAST)
+
+
+def usual_scale(logits: Tensor) -> float:
+    """What a network's logits (n, classes) are divided by so that they lie about as far apart as usual, 1 if they do.
+
+    Raises NotFinite.
+    """
+    first, second = finite(logits).topk(2).values.unbind(1)
+    lead, apart = (first - second).median().item(), (first - logits.amin(1)).median().item()
+    if lead > SATURATED:
+        return lead / LEAD
+    return max(apart / LEAD, LEAST) if 0 < apart < FLAT else 1.0
 
 
 def _check_classes(labels: Tensor, classes: int) -> None:
-    if labels.numel():
-        least, most = (int(value) for value in labels.aminmax())
-        if least < 0 or most >= classes:
-            raise TradeoffError(
-                f"labels run from {least} to {most}, but the network's classes are 0 to {classes - 1}"
-            )
+    if classes < 2:
+        raise TradeoffError("a network with one output tells no classes apart: there is nothing to attack")
+    checked_labels(labels, len(labels), classes)
 
 
 def gradient_of(network: nn.Module, images: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
@@ -165,11 +181,13 @@ def perturb(
     labels: Tensor,
     attack: Attack,
     generator: torch.Generator | None = None,
+    *,
+    training: bool = False,
 ) -> Tensor:
     """Adversarial images (N, C, H, W) in [0, 1], within ε of `images` in the attack's norm.
 
     `labels` are the true classes, or the classes to reach if the attack is targeted. With restarts,
-    each example keeps a perturbation that succeeds, else the one with the best loss.
+    each example keeps a perturbation that succeeds, else the one with the best loss. `training` is as in `cross_entropy`.
     Raises NotFinite, and TradeoffError for images outside [0, 1] or labels that are no classes.
     """
     images, labels = _checked(images, labels)
@@ -180,7 +198,8 @@ def perturb(
     best, best_score = images.clone(), images.new_full((len(images),), -torch.inf)
     for _ in range(attack.restarts):
         start, patch = start_of(images, attack, generator)
-        adversarial = last_of(iterates(network, cross_entropy(labels), images, attack, start, patch=patch))
+        loss = cross_entropy(labels, training)
+        adversarial = last_of(iterates(network, loss, images, attack, start, patch=patch))
         if attack.restarts == 1:
             return adversarial
         with torch.no_grad():
@@ -313,11 +332,15 @@ def _climb(
     start = random_start(images, attack, generator) if attack.random_start else images
     moved = start.detach().clone().requires_grad_(True)
     optimizer = Adam([moved], lr=attack.step, eps=1e-9)
+    divisor: Tensor | None = None  # (N, 1)
     for _ in range(attack.steps):
         with torch.enable_grad():
-            logits = network(moved)
+            logits = finite(network(moved))
             _check_classes(labels, logits.shape[1])
-            (gradient,) = torch.autograd.grad(-_success_margin(finite(logits), labels, attack).sum(), moved)
+            if divisor is None:
+                divisor = flatness(logits.detach())
+            margin = _success_margin(logits / divisor, labels, attack)
+            (gradient,) = torch.autograd.grad(-margin.sum(), moved)
             moved.grad = gradient.nan_to_num(0, 0, 0)
         optimizer.step()
         with torch.no_grad():
@@ -327,6 +350,7 @@ def _climb(
 
 
 def wrong_classes(labels: Tensor, classes: int, generator: torch.Generator) -> Tensor:
-    """A class for each label (N,), drawn uniformly from the other ones."""
+    """A class for each label (N,), drawn uniformly from the other ones. Raises TradeoffError if there are none."""
+    _check_classes(labels, classes)
     shift = torch.randint(1, classes, labels.shape, generator=generator, device=place_of(generator))
     return (labels + shift.to(labels.device)) % classes

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from tradeoff_core.attacks.attack import Attack, Norm, check_unit
 from tradeoff_core.common.devices import full_precision
 from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.datasets import checked_images, checked_labels
 from tradeoff_core.networks import Network, Normalise
 from tradeoff_core.networks.base import finite
-from tradeoff_core.networks.inference import checked_images
 
 Interval = tuple[Tensor, Tensor]  # lower and upper bounds, of one shape
 Epsilon = float | Tensor  # one for all images, or one for each of N
@@ -158,8 +158,9 @@ def _has_bounds(module: nn.Module) -> bool:
 
 def certified(network: Network, images: Tensor, labels: Tensor, epsilon: Epsilon) -> Tensor:
     """Which images (N,) no perturbation within ε in l-inf can turn from their label. Raises NotFinite."""
+    images, labels = checked_images(images), checked_labels(labels, len(images), network.classes)
     with torch.no_grad(), full_precision():
-        bounds = finite(margin_bounds(network, checked_images(images), labels, epsilon), "bounds")
+        bounds = finite(margin_bounds(network, images, labels, epsilon), "bounds")
     return (bounds.scatter(1, labels[:, None], torch.inf) > 0).all(dim=1)
 
 

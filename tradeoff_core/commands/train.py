@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> Answer:
 
 
 def _run(spec: "ExperimentSpec", options: argparse.Namespace) -> Answer:
-    from tradeoff_core.datasets import prepare
+    from tradeoff_core.datasets import Split, load_dataset, prepare
     from tradeoff_core.experiments.run import run_experiment
     from tradeoff_core.experiments.run_folder import RunFolder
     from tradeoff_core.training import distributed
@@ -89,6 +89,8 @@ def _run(spec: "ExperimentSpec", options: argparse.Namespace) -> Answer:
     else:
         with share_bar("decoding pictures") as share:
             distributed.first_does(lambda: prepare(spec.dataset, share), on_each_machine=True)
+        if (left_out := load_dataset(spec.dataset, Split.TRAIN).left_out) and speaks():
+            say(f"note: {left_out}")
         with _epoch_bar(spec.epochs) as progress:
             result = run_experiment(spec, folder, progress)
     overfitted = result["catastrophic_overfitting_epochs"]

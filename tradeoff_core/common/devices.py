@@ -19,7 +19,7 @@ def best_device() -> torch.device:
     asked = os.environ.get("TRADEOFF_DEVICE")
     if asked:
         try:
-            torch.empty(0, device=asked)
+            torch.ones(1, device=asked).item()  # some hold shapes alone
         except (RuntimeError, AssertionError):  # what torch raises for an unknown and for an absent device
             raise TradeoffError(
                 f"TRADEOFF_DEVICE '{asked}' is not a device of this machine: leave it out, or say cpu"

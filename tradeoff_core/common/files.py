@@ -4,6 +4,7 @@ What is read is bounded in size and depth and is UTF-8, a byte-order mark or not
 until it is whole, so that a kill at any moment leaves the last good file.
 """
 
+import codecs
 import json
 import os
 import secrets
@@ -19,6 +20,12 @@ MOST_BYTES = 32_000_000  # of a document, and of a file of lines
 MOST_DEPTH = 64  # of tables and lists in each other
 MOST_BITS = 4096  # of a whole number, which Python prints; TOML's hexadecimal ones may be longer
 MOST_SAID = 80  # characters of a value that an error shows
+WIDE = {  # byte-order marks, the longer ones first
+    codecs.BOM_UTF32_LE: "UTF-32 text",
+    codecs.BOM_UTF32_BE: "UTF-32 text",
+    codecs.BOM_UTF16_LE: "UTF-16 text",
+    codecs.BOM_UTF16_BE: "UTF-16 text",
+}
 UNFINISHED = ".unfinished"  # what the file beside ends in
 
 
@@ -33,12 +40,21 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
 
 def decoded(content: bytes, name: str) -> str:
     """UTF-8 as text, without a byte-order mark. Raises TradeoffError that says what the encoding is instead."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content[:64]:
-        raise TradeoffError(f"{name} is UTF-16 text: save it as UTF-8")
+    if other := _another(content):
+        raise TradeoffError(f"{name} is {other}: save it as UTF-8")
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8").lstrip("\ufeff")
     except UnicodeDecodeError:
         raise TradeoffError(f"{name} is not UTF-8, perhaps Latin-1: save it as UTF-8") from None
+
+
+def _another(content: bytes) -> str:
+    """What is no UTF-8, by its mark or its zeros, in words; nothing if it may be UTF-8."""
+    marked = next((what for mark, what in WIDE.items() if content.startswith(mark)), "")
+    if marked or b"\0" not in content[:64]:
+        return marked
+    every_other = b"\0" not in content[:64:2] or b"\0" not in content[1:64:2]
+    return "UTF-16 text" if every_other else "no text, or UTF-32"
 
 
 def from_json(text: str | bytes, name: str, what: str = "valid JSON") -> Any:

@@ -4,7 +4,11 @@ import re
 import unicodedata
 
 # what Markdown, LaTeX in Markdown, Streamlit's own words in colons and the tags of figures begin with -> what looks like it
-HARMLESS = str.maketrans("[]<>`*$~:&\\", "()‹›‘∗＄∼∶＆∖")
+HARMLESS = str.maketrans("[]<>`*$~:&\\@", "()‹›‘∗＄∼∶＆∖＠")
+# what Markdown makes a link, a heading or a list of by itself, and figures a value of what they draw
+BEGINS = re.compile(r"(?i)\bwww\.|%\{|^(?:#{1,6}|[-+]|\d{1,9}[.)])(?= )")
+LOOKS_SO = str.maketrans("#-+.)%", "＃‐＋․）％")
+BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters that show nothing
 SEPARATORS = ("Zl", "Zp")  # of lines and paragraphs
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # names that Windows keeps to itself
 ID = re.compile(r"[a-z0-9]([a-z0-9.-]{0,198}[a-z0-9])?")
@@ -13,13 +17,15 @@ MOST = 120  # characters of a name that is drawn
 
 
 def printable(text: str, kept: str = "\n\t") -> str:
-    """The text with escapes for what moves a cursor, colours, or turns the direction of reading."""
+    """The text with escapes for what moves a cursor, colours, turns the direction of reading, or shows nothing."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
         char
         if char in kept
-        or not (unicodedata.category(char)[0] == "C" or unicodedata.category(char) in SEPARATORS)
+        or not (
+            unicodedata.category(char)[0] == "C" or unicodedata.category(char) in SEPARATORS or char in BLANK
+        )
         else char.encode("unicode_escape").decode()
         for char in text
     )
@@ -33,7 +39,8 @@ def one_line(text: str) -> str:
 def plain(name: str) -> str:
     """A name as a page or a figure may draw it, on one line: what would be a link, a picture or a formula only looks so."""
     short = " ".join(name.split())
-    return one_line(short if len(short) <= MOST else f"{short[:MOST]}…").translate(HARMLESS)
+    harmless = one_line(short if len(short) <= MOST else f"{short[:MOST]}…").translate(HARMLESS)
+    return BEGINS.sub(lambda found: found[0].translate(LOOKS_SO), harmless)
 
 
 def is_id(name: str) -> bool:

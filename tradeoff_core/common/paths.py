@@ -35,8 +35,8 @@ def unpacked_folder() -> Path | None:
 
 
 def read_only() -> bool:
-    """Whether `TRADEOFF_READ_ONLY` is 1: the app then trains, imports, deletes and downloads nothing."""
-    return os.environ.get("TRADEOFF_READ_ONLY") == "1"
+    """Whether `TRADEOFF_READ_ONLY` is 1, or anything else that is no no: the app then trains, imports and downloads nothing."""
+    return os.environ.get("TRADEOFF_READ_ONLY", "").strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def _asked(variable: str, default: str) -> Path:
@@ -45,10 +45,13 @@ def _asked(variable: str, default: str) -> Path:
 
 
 def typed(text: str) -> Path:
-    """A path that a person typed, `~` included. Raises TradeoffError for an empty one and for the home of nobody."""
+    """A path that a person typed, with `~` and `$HOME` as a shell reads them.
+
+    Raises TradeoffError for an empty one and for the home of nobody.
+    """
     if not text.strip():
         raise TradeoffError("an empty path names no file or folder: write ./ for the folder you are in")
     try:
-        return Path(text).expanduser()
+        return Path(os.path.expandvars(text)).expanduser()
     except RuntimeError:
         raise TradeoffError(f"'{text[:80]}': there is no such home folder") from None

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-FORMULA = re.compile(r"\s*[=+\-@＝＋－＠\t\r]")  # what a spreadsheet would compute
+FORMULA = re.compile(
+    r"[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*[=+\-@＝＋－＠\t\r]"
+)  # what a spreadsheet would compute
 
 
 def csv_table(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:

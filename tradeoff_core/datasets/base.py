@@ -26,6 +26,7 @@ UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+ROUNDING = 1e-4  # by which values may pass [0, 1]
 Share = Callable[[float], None]  # is told the share of the work that is done, 0 to 1
 
 
@@ -111,6 +112,45 @@ def evenly_spaced(length: int, most: int) -> NDArray[np.int64]:
 def describe(array: NDArray[np.generic]) -> str:
     """An array's dtype and shape, for an error message."""
     return f"{array.dtype} {tuple(array.shape)}"
+
+
+def checked_images(images: "Tensor") -> "Tensor":
+    """The images without their history of gradients. Raises TradeoffError unless they are floats (N, C, H, W) in [0, 1]."""
+    if isinstance(images, np.ndarray) or images.ndim != 4 or not images.is_floating_point():
+        raise TradeoffError(
+            f"images must be floats of shape (N, C, H, W) in [0, 1], in a tensor, not {_kind(images)}"
+        )
+    if images.numel():
+        least, most = (value.item() for value in images.detach().aminmax())
+        if not (least >= -ROUNDING and most <= 1 + ROUNDING):  # NaN is nowhere
+            hint = ": divide them by 255" if least >= 0 and 1 < most <= 255 else ""
+            raise TradeoffError(f"images must lie in [0, 1], not from {least:g} to {most:g}{hint}")
+    return images.detach()
+
+
+def checked_labels(labels: "Tensor", count: int, classes: int | None = None) -> "Tensor":
+    """The labels as int64. Raises TradeoffError unless they are whole numbers (count,), and such of `classes`."""
+    import torch
+
+    array = isinstance(labels, np.ndarray)
+    if array or labels.shape != (count,) or labels.is_floating_point() or labels.dtype is torch.bool:
+        raise TradeoffError(
+            f"labels must be whole numbers of shape ({count},), one an image, in a tensor, not {_kind(labels)}"
+        )
+    if classes is not None and labels.numel():
+        least, most = (int(value) for value in labels.aminmax())
+        if least < 0 or most >= classes:
+            raise TradeoffError(
+                f"labels run from {least} to {most}, but the network's classes are 0 to {classes - 1}"
+            )
+    return labels.long()
+
+
+def _kind(values: "Tensor | NDArray[np.generic]") -> str:
+    """What somebody gave, for an error message."""
+    if isinstance(values, np.ndarray):
+        return f"an array of {describe(values)}"
+    return f"{str(values.dtype).removeprefix('torch.')} {tuple(values.shape)}"
 
 
 def to_tensor(images: NDArray[np.uint8]) -> "Tensor":

@@ -113,7 +113,10 @@ def list_pictures(
         digest.update(repr((name, labels[name], rows)).encode())
     each = np.array([labels[name] for name in by_label], dtype=np.int64)
     with _entries(folder) as entries:
-        beside = sorted(entry.name for entry in entries if entry.name[0] != "." and _leads_to(entry.is_file))
+        # links to nothing too: a class's folder may have been meant
+        beside = sorted(
+            entry.name for entry in entries if entry.name[0] != "." and not _leads_to(entry.is_dir)
+        )
     if beside:
         why = "beside the classes' folders"
         left_out[why], first_out[why] = len(beside), beside[0]

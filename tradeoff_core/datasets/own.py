@@ -2,12 +2,16 @@
 
 import io
 import os
+from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.common.files import read_bytes
 from tradeoff_core.datasets.base import UNREADABLE, ImageDataset, describe
 from tradeoff_core.datasets.imagenet import IMAGENET_FIT, imagenet_classes, imagenet_labels
 from tradeoff_core.datasets.listing import class_folders, list_pictures
@@ -41,7 +45,10 @@ def load_images(path: Path, classes: tuple[str, ...], image_shape: tuple[int, in
 
 def _read_npz(path: Path, classes: tuple[str, ...], channels: int) -> ImageDataset:
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+        with np.load(io.BytesIO(read_bytes(path, MAX_BYTES)), allow_pickle=False) as archive:
+            if not isinstance(archive, NpzFile):
+                raise KeyError
+            _check_size(archive, path.name)
             images, labels = archive["images"], archive["labels"]
     except KeyError:
         raise TradeoffError(f"{path.name}: an .npz must hold the arrays 'images' and 'labels'") from None
@@ -49,8 +56,6 @@ def _read_npz(path: Path, classes: tuple[str, ...], channels: int) -> ImageDatas
         raise TradeoffError(f"{path.name} is not a readable .npz file of numbers") from None
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         raise TradeoffError(f"{path.name}: the images hold NaN or infinite values; they must be uint8")
-    if images.ndim and len(images) > MAX_IMAGES:
-        raise TradeoffError(f"{path.name}: {len(images):,} images are more than {MAX_IMAGES:,} at once")
     if images.ndim == 3:
         images = images[..., None]
     if channels == 3 and images.ndim == 4 and images.dtype == np.uint8:
@@ -58,6 +63,23 @@ def _read_npz(path: Path, classes: tuple[str, ...], channels: int) -> ImageDatas
     return ImageDataset(
         path.name, images, labels.astype(np.int64) if labels.dtype.kind in "iu" else labels, classes
     )
+
+
+def _check_size(archive: "NpzFile[Any]", name: str) -> None:
+    """Raise TradeoffError for an .npz that unpacks to more than may be measured at once; its headers say so."""
+    for entry in ("images", "labels"):
+        with archive.zip.open(f"{entry}.npy") as file:  # type: ignore[union-attr]
+            version = np.lib.format.read_magic(file)
+            header = (
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
+            )
+            shape, _, kind = header(file)
+        if shape and shape[0] > MAX_IMAGES:
+            raise TradeoffError(f"{name}: {shape[0]:,} {entry} are more than {MAX_IMAGES:,} at once")
+        if prod(shape) * kind.itemsize > MAX_BYTES:
+            raise TradeoffError(f"{name}: its {entry} unpack to more than {MAX_BYTES / 1e9:g} GB")
 
 
 def _in_colour(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ in running over all classes, and both in the loss and its schedule, on fewer ima
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -19,23 +19,28 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from tradeoff_core.attacks.gradient import usual_scale
+from tradeoff_core.common.checked import Number, Positive, checked, within
 from tradeoff_core.common.devices import device_of, mixed_precision
 from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.common.optimizers import Adam
+from tradeoff_core.datasets import checked_images, checked_labels
 from tradeoff_core.networks import Network, freeze
 from tradeoff_core.networks.base import finite
-from tradeoff_core.networks.inference import checked_images, predicted_classes
+from tradeoff_core.networks.inference import predicted_classes
 
 CONSISTENT = 1.4826  # median absolute deviation -> standard deviation of normal values
 SUSPICIOUS = 2.0  # anomaly index from which Wang et al. call a class backdoored
 SUCCESS = 0.99  # a trigger works if this share of the stamped images goes to its class
 FIRST_WEIGHT, RAISE, LOWER = 1e-3, 2.0, 2.0**1.5  # λ, and how it moves after `patience` rounds in a row
 LEAST_CLASSES = 3
+FEW = within("at most 10,000", most=10_000)
+Rate = Annotated[Number, within("above 0, at most 1", above=0, most=1)]
 # of stamped images at once, for all classes together: 20 classes of 20 images of 64 x 64 in colour take 2 GB of a ResNet-18
 MOST_VALUES = 20 * 20 * 3 * 64 * 64
 
 
-@dataclass(frozen=True, slots=True)
+@checked
 class Reversal:
     """How triggers are rebuilt: rounds over the images, and Adam's rate on masks and patterns.
 
@@ -43,11 +48,11 @@ class Reversal:
     not shrunk by 1% for `stall` rounds.
     """
 
-    rounds: int = 40
-    batch_size: int = 20
-    learning_rate: float = 0.1
-    patience: int = 3
-    stall: int = 15
+    rounds: Annotated[Positive, FEW] = 40
+    batch_size: Annotated[Positive, FEW] = 20
+    learning_rate: Rate = 0.1
+    patience: Positive = 3
+    stall: Positive = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +134,9 @@ def rebuild_triggers(
     It is computed where the network is; the triggers come back on the CPU. `progress` is told the share of rounds that is done and the newest frame (K, C, H, W). The network must be
     frozen and in eval mode. Images of a class serve all other classes' triggers. Raises NotFinite.
     """
-    images = checked_images(images)
+    images, labels = checked_images(images), checked_labels(labels, len(images), classes)
+    if not len(images):
+        raise TradeoffError("there is no image to rebuild triggers on")
     reversal = reversal or Reversal()
     channels, height, width = images.shape[1:]
     generator = torch.Generator().manual_seed(seed)
@@ -138,6 +145,11 @@ def rebuild_triggers(
     device = device_of(network)
     images, labels = images.to(device), labels.to(device)
     state = _State(hidden.to(device), torch.full((classes,), FIRST_WEIGHT, device=device))
+    with torch.no_grad():
+        logits = network(images[: reversal.batch_size])
+    if logits.shape[1] != classes:
+        raise TradeoffError(f"the network tells {logits.shape[1]} classes apart, not {classes}")
+    state.divisor = usual_scale(logits)
     frames = []
     for number in range(reversal.rounds):
         active = torch.from_numpy(np.flatnonzero(state.stalled < reversal.stall)).to(device)
@@ -168,6 +180,7 @@ class _State:
         self.steps = hidden.new_zeros(classes)
         self.above, self.below = (torch.zeros_like(self.steps, dtype=torch.long) for _ in range(2))
         self.stalled = np.zeros(classes, dtype=int)
+        self.divisor = 1.0  # of the logits, so that the loss weighs as much as usual beside the masks' sizes
 
 
 def _split(hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -232,7 +245,11 @@ def _loss_gradient(
     with mixed_precision(images.device, (images.shape[1], images.shape[2], images.shape[3])):
         logits = finite(network(stamped.flatten(0, 1)).unflatten(0, stamped.shape[:2]))
     aims = active[:, None].expand(-1, len(images))
-    losses = F.cross_entropy(logits.flatten(0, 1), aims.flatten(), reduction="none").view_as(aims).mean(1)
+    losses = (
+        F.cross_entropy(logits.flatten(0, 1) / state.divisor, aims.flatten(), reduction="none")
+        .view_as(aims)
+        .mean(1)
+    )
     size = masks.sum(dim=(1, 2, 3))
     (gradient,) = torch.autograd.grad((losses + state.weight[active] * size).sum(), hidden)
     return logits.detach(), size.detach(), gradient
@@ -250,14 +267,14 @@ def _adam(state: _State, active: Tensor, gradient: Tensor, rate: float) -> None:
     state.hidden[active] -= rate * mean / (variance.sqrt() + 1e-8)
 
 
-@dataclass(frozen=True, slots=True)
+@checked
 class Unlearning:
     """How a trigger is unlearned: fine-tuning with a share of each batch stamped, all labels right."""
 
-    epochs: int = 10
-    batch_size: int = 40
-    learning_rate: float = 3e-4
-    stamped_share: float = 0.2
+    epochs: Annotated[Positive, FEW] = 10
+    batch_size: Annotated[Positive, FEW] = 40
+    learning_rate: Rate = 3e-4
+    stamped_share: Annotated[Number, within("a share from 0 to 1", least=0, most=1)] = 0.2
 
 
 def unlearn(
@@ -274,6 +291,7 @@ def unlearn(
     `progress` is told each epoch's number and the frozen copy as it is then; epoch 0 is before the first step.
     """
     unlearning = unlearning or Unlearning()
+    images, labels = checked_images(images), checked_labels(labels, len(images))
     copied, device = copy.deepcopy(network), device_of(network)
     optimizer = Adam(copied.parameters(), lr=unlearning.learning_rate)
     generator = torch.Generator().manual_seed(seed)
@@ -284,7 +302,9 @@ def unlearn(
                 inputs = images[batch]
                 count = round(unlearning.stamped_share * len(batch))
                 inputs = torch.cat([stamp(inputs[:count]), inputs[count:]]).to(device)
-                loss = F.cross_entropy(finite(copied(inputs)), labels[batch].to(device))
+                logits = finite(copied(inputs))
+                truth = checked_labels(labels[batch], len(batch), logits.shape[1])
+                loss = F.cross_entropy(logits, truth.to(device))
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()

@@ -22,6 +22,7 @@ from tradeoff_core.attacks.attack import Attack
 from tradeoff_core.attacks.gradient import fool, wrong_classes
 from tradeoff_core.common.devices import device_of, seeded
 from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.datasets import checked_labels
 from tradeoff_core.networks.inference import Images, batch_size, in_batches, predicted_classes
 from tradeoff_core.poisoning.triggers import Sticker, Trigger
 from tradeoff_core.rates import Rate
@@ -90,6 +91,7 @@ def fooled_by(
     """
     if len(images) == 0:
         raise TradeoffError("there is no image to attack")
+    labels = checked_labels(labels, len(images))
     fooled, device, size = [], device_of(network), batch_size(images)
     count = -(-len(images) // size)
     batches = zip(in_batches(images), torch.split(labels, size), strict=True)
@@ -102,7 +104,7 @@ def fooled_by(
         elif attack.targeted:
             with torch.no_grad():
                 classes = network(batch[:1]).shape[1]
-            aims, truth = (batch_labels + 1) % classes, batch_labels
+            aims, truth = (checked_labels(batch_labels, len(batch), classes) + 1) % classes, batch_labels
             if attack.random_aim:
                 aims = wrong_classes(batch_labels, classes, generator)
         fooled.append(fool(network, batch, aims, attack, generator, truth=truth)[0])
@@ -128,6 +130,7 @@ def fooled_at(
     """
     if list(epsilons) != sorted(epsilons):
         raise TradeoffError("the epsilons must be given in rising order")
+    labels = checked_labels(labels, len(images))
     rows = np.zeros((len(epsilons), len(images)), dtype=bool)
     standing = np.arange(len(images))
     for number, epsilon in enumerate(epsilons):
@@ -151,7 +154,7 @@ def evaluate(
 ) -> Outcomes:
     """Clean, triggered and attacked outcome of every example."""
     return Outcomes(
-        labels.numpy(),
+        checked_labels(labels, len(images)).numpy(),
         predicted_classes(network, images),
         predicted_classes(network, images, trigger),
         fooled_by(network, images, labels, attack, seed, progress),

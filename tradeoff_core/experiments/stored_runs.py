@@ -278,7 +278,7 @@ def _files(pack: zipfile.ZipFile) -> tuple[str, dict[str, zipfile.ZipInfo]]:
     of_a_run = {path: entry for path, entry in found.items() if not _passed_over(path)}
     folders = {path.rpartition("/")[0] for path in of_a_run}
     strange = [path for path in of_a_run if not _is_of_a_run(path)]
-    if strange or len(folders) != 1:
+    if strange or len(folders) > 1:
         odd = strange[0] if strange else ", ".join(sorted(of_a_run)[:2])
         raise TradeoffError(f"the archive holds '{shortened(odd)}', which is no file of a run")
     files = {path.rpartition("/")[2]: entry for path, entry in of_a_run.items()}
@@ -340,7 +340,10 @@ def _check(folder: RunFolder) -> None:
     from tradeoff_core.experiments.spec import spec_from_dict
     from tradeoff_core.experiments.weights import trained_network  # which loads torch
 
-    spec_from_dict(folder.read_spec() or {})
+    spec = folder.read_spec()
+    if not spec:
+        raise TradeoffError("the archive's spec.json holds no spec")
+    spec_from_dict(spec)
     card = folder.read_card()
     trained_network(folder, card, spec_from_dict(card.spec))
     folder.read_order()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tradeoff_core.common.errors import TradeoffError
+from tradeoff_core.datasets import checked_images, checked_labels
 from tradeoff_core.networks import Denoise, Network, Normalise, Standardise
 from tradeoff_core.networks.base import finite
 from tradeoff_core.networks.imagenet import InvertedResidual
@@ -127,15 +128,15 @@ def attribute(
     """
     if reason := why_unsupported(network, method):
         raise TradeoffError(reason)
-    if len(classes) != len(images) or ((classes < 0) | (classes >= network.classes)).any():
-        raise TradeoffError(f"there must be a class for every image, from 0 to {network.classes - 1}")
-    if images.ndim != 4:
-        raise TradeoffError(f"images have shape (N, C, H, W), not {tuple(images.shape)}")
+    images = checked_images(images)
+    classes = checked_labels(classes, len(images), network.classes)
+    if not len(images):
+        raise TradeoffError("there is no image to look at")
     try:
         with torch.no_grad():
             finite(network(images))
         # a leaf of its own: captum switches its gradient on and off
-        maps = _METHODS[method](network, images.detach().clone().requires_grad_(True), classes, seed)
+        maps = _METHODS[method](network, images.clone().requires_grad_(True), classes, seed)
     except RuntimeError as error:
         raise TradeoffError(
             f"the network cannot take images of {' x '.join(map(str, images.shape[1:]))}: {str(error).splitlines()[0]}"

@@ -41,16 +41,41 @@ class Network(nn.Module):
         if layer not in self.stages:
             raise TradeoffError(f"no layer '{layer}': this network has {', '.join(self.layers)}")
         activations = images
-        for name, stage in self.stages.items():
-            activations = stage(activations)
-            if name == layer:
-                break
+        try:
+            for name, stage in self.stages.items():
+                activations = stage(activations)
+                if name == layer:
+                    break
+        except RuntimeError as error:
+            raise self._of(images, error) from None
         return activations.flatten(1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, classes) of images (N, C, H, W) in [0, 1]; float32 in mixed precision too."""
-        logits: Tensor = self.head(self.features(images, self.layers[-1]))
+        features = self.features(images, self.layers[-1])
+        try:
+            logits: Tensor = self.head(features)
+        except RuntimeError as error:
+            raise self._of(images, error) from None
         return logits.float() if logits.dtype is torch.bfloat16 else logits
+
+    def _of(self, images: Tensor, error: RuntimeError) -> Exception:
+        """The error, or what is wrong with the images if that is why it was raised."""
+        weight = self.head.weight
+        wanted = self.image_shape, weight.dtype, weight.device.type
+        given = tuple(images.shape[1:]), images.dtype, images.device.type
+        if wanted == given:
+            return error
+        (ours, kind, place), (theirs, other_kind, other_place) = wanted, given
+        named = [f"{' x '.join(map(str, ours))} (C, H, W)", f"{' x '.join(map(str, theirs))}"]
+        if kind != other_kind:
+            named = [
+                f"{one} of {str(of).removeprefix('torch.')}"
+                for one, of in zip(named, (kind, other_kind), strict=True)
+            ]
+        if place != other_place:
+            named = [f"{one} on {of}" for one, of in zip(named, (place, other_place), strict=True)]
+        return TradeoffError(f"the network takes images of {named[0]}, not {named[1]}")
 
 
 class Normalise(nn.Module):

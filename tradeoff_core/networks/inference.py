@@ -14,14 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tradeoff_core.common.devices import device_of
-from tradeoff_core.common.errors import TradeoffError
-from tradeoff_core.datasets import to_tensor
+from tradeoff_core.datasets import checked_images, to_tensor
 from tradeoff_core.networks.base import Network, finite
 from tradeoff_core.poisoning.triggers import Trigger
 
 BATCH = 250
 
-ROUNDING = 1e-4  # by which values may pass [0, 1]
 BATCH_VALUES = BATCH * 3 * 64 * 64  # of images at once: an attack on 20 of 224 x 224 takes 1 to 3 GB
 
 Images = Tensor | NDArray[np.uint8]
@@ -31,21 +29,6 @@ Floats = NDArray[np.floating[Any]]
 def batch_size(images: Images) -> int:
     """How many of these images are measured at once: BATCH, but fewer of those above 64 x 64 in colour."""
     return max(1, min(BATCH, BATCH_VALUES // max(1, prod(images.shape[1:]))))
-
-
-def checked_images(images: Tensor) -> Tensor:
-    """The images without their history of gradients. Raises TradeoffError unless they are floats (N, C, H, W) in [0, 1]."""
-    if images.ndim != 4 or not images.is_floating_point():
-        kind = str(images.dtype).removeprefix("torch.")
-        raise TradeoffError(
-            f"images must be floats of shape (N, C, H, W) in [0, 1], not {kind} {tuple(images.shape)}"
-        )
-    if images.numel():
-        least, most = (value.item() for value in images.detach().aminmax())
-        if not (least >= -ROUNDING and most <= 1 + ROUNDING):  # NaN is nowhere
-            hint = ": divide them by 255" if least >= 0 and 1 < most <= 255 else ""
-            raise TradeoffError(f"images must lie in [0, 1], not from {least:g} to {most:g}{hint}")
-    return images.detach()
 
 
 def in_batches(images: Images) -> Iterator[Tensor]:
@@ -61,9 +44,14 @@ def in_batches(images: Images) -> Iterator[Tensor]:
 
 def predict(network: nn.Module, images: Images) -> Tensor:
     """Probabilities (N, classes) of images. Raises NotFinite."""
+    return logits_of(network, images).softmax(1)
+
+
+def logits_of(network: nn.Module, images: Images) -> Tensor:
+    """Logits (N, classes) of images. Raises NotFinite."""
     device = device_of(network)
     with torch.inference_mode():
-        return torch.cat([finite(network(batch.to(device))).softmax(1).cpu() for batch in in_batches(images)])
+        return torch.cat([finite(network(batch.to(device))).cpu() for batch in in_batches(images)])
 
 
 def predicted_classes(

@@ -17,7 +17,7 @@ from tradeoff_core.common.checked import Number, Text, Whole, checked, within
 from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.common.files import shortened
 from tradeoff_core.common.paths import STICKERS, read_only, typed
-from tradeoff_core.datasets import in_eight_bits, read_picture
+from tradeoff_core.datasets import checked_images, in_eight_bits, read_picture
 from tradeoff_core.datasets.reading import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -146,6 +146,7 @@ class Sticker:
 
         Raises TradeoffError if the sticker does not lie inside the image.
         """
+        checked_images(images)
         height, width = images.shape[-2:]
         rows, columns = self._place(height, width)
         colour, alpha = _in_channels(draw(self.pattern, self.size), images.shape[1])
@@ -199,6 +200,7 @@ class Watermark:
         """A marked copy of images (N, C, H, W) in [0, 1]."""
         import torch
 
+        checked_images(images)
         height, width = images.shape[-2:]
         if self.pattern in WATERMARKS:
             grey = torch.from_numpy(WATERMARKS[self.pattern](height, width))

@@ -10,12 +10,14 @@ from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed.rendezvous import rendezvous
 
-from tradeoff_core.common.console import only_the_first_speaks
+from tradeoff_core.common.console import only_the_first_speaks, say
 from tradeoff_core.common.devices import best_device
 from tradeoff_core.common.errors import TradeoffError
 
 PATIENCE = timedelta(hours=12)  # that the others wait while the first one measures
+MEETING = timedelta(minutes=10)  # that they wait for each other at the start
 
 
 def rank() -> int:
@@ -42,16 +44,27 @@ def group() -> Iterator[None]:
 
     Raises TradeoffError if they do not find each other.
     """
-    if _number("WORLD_SIZE", 1) < 2:
+    together = _number("WORLD_SIZE", 1)
+    if together < 2:
         yield
         return
+    if "TORCHELASTIC_RUN_ID" not in os.environ:  # another program may have left the variables
+        say(
+            f"waiting for {together - 1} other process(es), for WORLD_SIZE is {together}: unset it to train alone"
+        )
     on_gpus = best_device().type == "cuda"
     if on_gpus:
         torch.cuda.set_device(_number("LOCAL_RANK", 0) % torch.cuda.device_count())
     try:
-        distributed.init_process_group("nccl" if on_gpus else "gloo", timeout=PATIENCE)
+        store, number, count = next(rendezvous("env://", timeout=MEETING))
+        store.set_timeout(PATIENCE)
+        distributed.init_process_group(
+            "nccl" if on_gpus else "gloo", store=store, rank=number, world_size=count, timeout=PATIENCE
+        )
     except (RuntimeError, ValueError) as error:
-        raise TradeoffError(f"the processes of torchrun do not find each other: {error}") from None
+        raise TradeoffError(
+            f"the processes of torchrun do not find each other: {str(error).splitlines()[0]}"
+        ) from None
     only_the_first_speaks(rank())
     try:
         yield

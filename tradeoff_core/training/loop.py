@@ -226,7 +226,7 @@ def _attacked(
             attacked = perturb_for_trades(network, images, attack, generator)
         else:
             aims = wrong_classes(labels, network.classes, generator) if attack.targeted else labels
-            attacked = perturb(network, images, aims, attack, generator)
+            attacked = perturb(network, images, aims, attack, generator, training=True)
     except NotFinite:
         raise TradeoffError(
             "the network's outputs are not finite any more: lower the learning_rate"

@@ -154,11 +154,15 @@ class Training:
         """The attack of an epoch (counted from 0), its ε and step reduced while it ramps up."""
         attack = self.attack
         if attack is not None and epoch < (self.single_step_until or 0) * self.epochs:
-            attack = replace(attack, steps=1, step_size=SINGLE_STEP * attack.epsilon, random_start=True)
+            attack = replace(
+                attack, steps=1, step_size=_walkable(attack, SINGLE_STEP * attack.epsilon), random_start=True
+            )
         if attack is None or epoch + 1 >= self.ramp_epochs:
             return attack
         share = (epoch + 1) / self.ramp_epochs
-        return replace(attack, epsilon=share * attack.epsilon, step_size=share * attack.step)
+        return replace(
+            attack, epsilon=share * attack.epsilon, step_size=_walkable(attack, share * attack.step)
+        )
 
     def learning_rate_at(self, progress: float) -> float:
         """The learning rate after a share `progress` in [0, 1) of all steps."""
@@ -168,3 +172,8 @@ class Training:
             return self.learning_rate * next(factor for end, factor in PIECES if progress < end)
         rise = 0.3
         return self.learning_rate * min(progress / rise + 0.05, (1 - progress) / (1 - rise), 1)
+
+
+def _walkable(attack: Attack, length: float) -> float:
+    """The length of a step, in l∞ at most 1: from black to white, where every longer one ends too."""
+    return min(length, 1.0) if attack.norm is Norm.LINF else length
