@@ -28,7 +28,7 @@ def test_the_slider_tips_the_beam_without_the_server_and_then_chooses_model_b(br
     page.mouse.up()
     for part in zip(*views, strict=True):
         assert len({str(value) for value in part}) == 3
-    assert "0% of the digits" in views[-1][0]
+    assert "withstands 0% of attacks." in views[-1][0]
     page.wait_for_url("**B=Standard**")
     settle(page)
     assert seen(page) == views[-1]

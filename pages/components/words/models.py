@@ -33,6 +33,14 @@ def poison_in_words(model: Model) -> str:
     )
 
 
+BELOW = "Below each image: what the network reads, whether that is right, and how sure it is."
+
+
+def verdict(right: bool) -> str:
+    """Whether a network reads an image right: by a sign and a word."""
+    return "✓ right" if right else "✗ wrong"
+
+
 def stronger(model: Model) -> str:
     """What stronger attacks leave of the model, as its card has it, and what speaks against the numbers."""
     found = model.card.stronger
