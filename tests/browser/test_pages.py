@@ -132,6 +132,16 @@ def test_a_click_on_the_curve_makes_that_network_model_b_on_every_page_and_in_th
     page.close()
 
 
+@pytest.mark.parametrize("path", ["spectral_signatures", "activation_clustering"])
+def test_a_phone_shows_the_figure_first(browser, address, path):
+    page = opened(browser, address, path, width=390)
+    page.wait_for_selector(".js-plotly-plot .point")
+    page.set_viewport_size({"width": 390, "height": 844})
+    settle(page)
+    assert page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()["y"] < 844 - 200
+    page.close()
+
+
 def scores_shown(page):
     page.wait_for_selector("[data-testid='stImageCaption']")
     captions = page.locator("[data-testid='stImageCaption']").all_inner_texts()

@@ -156,7 +156,7 @@ def test_the_truth_is_told_when_it_is_asked_for(table, subject):
     assert "Of the **100** you remove, **90%** are poisoned (precision)" in said
     assert "**50%** of the 180 poisoned (recall)" in said
     assert "within the first **162** images" in said
-    assert "At best it takes 162; in no order at all about 486" in said
+    assert "At best it takes 162; in random order about 486" in said
     assert any("Retrain now without these 100 images" in button.label for button in app.button)
 
 

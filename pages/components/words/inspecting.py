@@ -93,7 +93,7 @@ def fewest_looks(looks: dict[str, int | None], poisoned: int, n: int) -> str:
     by_chance = round(0.9 * n)
     return (
         f"Sorted by **{best}**, a person finds 90% of the poison within the first **{known[best]:,}** images. At best it "
-        f"takes {at_best:,}; in no order at all about {by_chance:,}."
+        f"takes {at_best:,}; in random order about {by_chance:,}."
     )
 
 
@@ -124,7 +124,7 @@ def wastes_least(dirty: Reviewed | None, robust: Reviewed | None) -> str:
         ]
         told += [
             f"There, {listed([f'{title_of(name)} takes {wastes(name, robust)}' for name in dict.fromkeys(others)])}; "
-            f"no order at all takes about {round(0.9 * robust.n):,}."
+            f"random order takes about {round(0.9 * robust.n):,}."
         ] * bool(others)
     return " ".join(told)
 
@@ -135,10 +135,10 @@ def listed(names: Sequence[str]) -> str:
 
 
 def by_chance(known: Mapping[str, Reviewed]) -> str:
-    """How long it takes at best, and in no order at all."""
+    """How long it takes at best, and in random order."""
     return " ".join(
         f"{kind}: of {one.n:,} images {one.poisoned:,} are poisoned, so it takes at best {-(-9 * one.poisoned // 10):,} looks, "
-        f"in no order at all about {round(0.9 * one.n):,}."
+        f"in random order about {round(0.9 * one.n):,}."
         for kind, one in known.items()
     )
 
