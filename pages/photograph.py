@@ -71,6 +71,7 @@ def show() -> None:
                 ),
                 f"What the attack added, × {1 / (2 * epsilon):.3g}",
             ],
+            "seen",
         )
         st.markdown(
             f"An ordinary network for photographs sees a **{before}**. Moving every colour by at most {level:g} of 255 levels {effect}. "
@@ -86,6 +87,7 @@ def show() -> None:
     photograph.show(
         photograph.explained(maps, every),
         [f"What speaks for {name}" for name in (before, after, worn)],
+        "explained",
     )
     covered = sticker.footprint(SIDE, SIDE)
     share = float(share_within(maps, covered)[2])
