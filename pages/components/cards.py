@@ -96,7 +96,8 @@ def pictures(
     images: Tensor, captions: Sequence[str], width: int | None = None, what: str = "Test image"
 ) -> None:
     """Small images (N, C, H, W) in [0, 1] in a row that wraps, enlarged pixel by pixel, as PNG; each is a `what`."""
-    width = width or (128 if images.shape[2] == 224 else 74)  # of a long word, "automobile"
+    of_words = 74 if images.shape[1] == 1 else 84  # a digit, or a long word, "automobile"
+    width = width or (128 if images.shape[2] == 224 else of_words)
     shown(as_uris(to_uint8(images), width), captions, width, what)
 
 

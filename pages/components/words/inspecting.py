@@ -125,7 +125,7 @@ def wastes_least(dirty: Reviewed | None, robust: Reviewed | None) -> str:
             f"Sorted by {listed([f'*{title_of(name)}* it takes {wastes(name, robust)}' for name in dict.fromkeys(others)])}; "
             f"in random order about {round(0.9 * robust.n):,}."
         ] * bool(others)
-    return " ".join(told)
+    return "\n\n".join(told)
 
 
 def listed(names: Sequence[str], last: str = "and") -> str:
