@@ -106,7 +106,7 @@ def test_labels_of_small_epsilons_leave_room_for_each_other():
     one = Compared("A", zoo.find_model("cifar10-clean-label-standard"))
     rates = [Rate(5, 10)] * len(epsilons)
     sent = figures.accuracy_by_epsilon([(one.name, epsilons, rates, 0.0)], "accuracy").to_dict()
-    assert sent["layout"]["xaxis"]["ticktext"] == ["0", *(f"{level}/255" for level in (2, 4, 6, 8, 12, 16))]
+    assert sent["layout"]["xaxis"]["ticktext"] == ["0", *(f"{level}/255" for level in (4, 8, 12, 16))]
 
 
 def test_the_data_of_every_trace_can_be_downloaded():

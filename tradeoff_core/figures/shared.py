@@ -23,7 +23,7 @@ NEUTRAL = "#8a8a8a"  # legible on white and on black: reference lines, hints, pu
 YOURS = "#F0E442"  # yellow: what the visitor trained
 WIDEST = 46  # characters of a line under a figure
 SMALL = 0.1  # ε up to here are told in levels of 255
-APART = 0.12  # of an axis: two of its labels fit on a phone
+APART = 0.2  # of an axis: two of its labels fit on a phone
 PUBLISHED_SYMBOL = "diamond-open"
 
 COLUMNS = ("trace", "x", "y", "z", "note")  # of a figure's table
