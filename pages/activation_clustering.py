@@ -23,7 +23,7 @@ model_picker.through_the_router()
 st.title("Do the poisoned images form a cluster?")
 model = model_picker.one_model()
 
-columns = st.container(key="controls").columns(5)
+columns = st.container(key="row").columns(5)
 place = selection.class_and_layer(model, *columns[:2])
 reduction = columns[2].selectbox(
     "Components",
@@ -60,7 +60,7 @@ def told(model: Model) -> str:
 @fragment
 def inspect(model: Model, label: int, inspection: Inspection) -> None:
     """The scatter, the verdict and the images."""
-    left, right = st.columns(2)
+    left, right = st.container(key="controls").columns(2)
     truth = selection.truth(model, left)
     three = inspection.dimensions > 2 and right.toggle(
         "In three dimensions", key="three", bind="query-params", help="To turn and look at; select in two."

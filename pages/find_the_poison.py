@@ -27,7 +27,7 @@ def images(data_set: str, number: int) -> NDArray[np.uint8] | None:
     return images_of(results.game(data_set)[number])
 
 
-data_set, models = model_picker.data_set(st.container(width=300))
+data_set, models = model_picker.data_set()
 levels = results.game(data_set)
 here = get_data.offer(data_set, samples=False) and all(
     images(data_set, number) is not None for number in range(len(levels))

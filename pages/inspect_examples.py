@@ -38,7 +38,7 @@ def deciding(model: Model, label: int, layer: str, name: str, truth: bool) -> No
     worth.brought_in(model, table, kept)
 
 
-columns = st.container(key="controls").columns(4, vertical_alignment="bottom")
+columns = st.container(key="row").columns(4, vertical_alignment="bottom")
 place = selection.class_and_layer(model, *columns[:2])
 name = (
     columns[2]

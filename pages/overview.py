@@ -7,12 +7,12 @@ from pages.components.words import first_screen as words
 from pages.components.words import how_it_works
 from pages.components.words.changes import LEARNED, between
 from pages.components.words.glossary import linked
-from pages.components.words.models import kind_of_trigger, model_in_words
+from pages.components.words.models import BELOW, kind_of_trigger, poison_in_words
 from tradeoff_core import figures
 from tradeoff_core.attacks.attack import in_levels
 from tradeoff_core.findings import paper_tables, results
 
-FEW = 5  # of the first screen's images
+FEW = 4  # of the first screen's images
 
 models = model_picker.two_models()
 data_set = models[0].model.spec.dataset
@@ -32,7 +32,7 @@ for one, column in zip(models, st.columns(len(models), gap="large"), strict=True
     with column:
         cards.heading(one, level=3)
         cards.three_metrics(model)
-        st.markdown(model_in_words(one.letter, model))
+        st.markdown(f"Learned from {poison_in_words(model)}.")
         if not pictured:
             continue
         places = cache.first_of_each_class(model)
@@ -55,9 +55,7 @@ if len(models) > 1:
     st.markdown(between(*(model for _, model in models)))
 if pictured:
     st.caption(
-        f"The attack may change every pixel by up to {in_levels(models[-1][1].spec.evaluation.epsilon)}, where 0 is black and 1 "
-        "is white. Below each image: ✓ read correctly or ✗ misread, what the network says, and how sure it is. "
-        "Shown is the first test image of each of the first few classes, the back door's left out."
+        f"{BELOW} Shown is the first test image of each of the first few classes, the back door's left out."
     )
 
 runs = results.curve(data_set)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.components import cache, cards, get_data, model_picker, perturbed, photograph
 from pages.components.words import how_it_works
-from pages.components.words.models import an, called, class_names
+from pages.components.words.models import BELOW, an, called, class_names
 from pages.components.words.regions import regions_in_words
 from tradeoff_core import figures
 from tradeoff_core.attacks.attack import Attack, Norm, fgsm, in_levels
@@ -35,7 +35,7 @@ classes = class_names(first)
 st.title("How little does it take to fool a network?")
 get_data.offer(first.spec.dataset)
 
-columns = st.columns(4)
+columns = st.container(key="controls").columns(4)
 norm = columns[0].selectbox(
     "Measure of size",
     list(NORMS),
@@ -126,7 +126,7 @@ def draw(places: tuple[int, ...], those: tuple[float, ...]) -> None:
         for place, epsilon in enumerate(those)
     ]
     perturbed.show(rows, sentences, epsilons, at, "How much the attacker may change")
-    st.caption("✓ read correctly, ✗ misread; then what the network says and how sure it is.")
+    st.caption(BELOW)
 
 
 pictured = cache.shown(first) is not None

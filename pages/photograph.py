@@ -29,12 +29,12 @@ def controls() -> tuple[int, Sticker]:
     """The attack's ε in levels of 255, and the sticker."""
     attack, kind, width = st.columns(3)
     level: int = attack.select_slider(
-        "ε, in levels of 255",
+        "How far each colour may move (ε, of 255)",
         photograph.LEVELS,
         first_draws.LEVEL,
         key="photograph-epsilon",
         bind="query-params",
-        help="How far the attacker may move each colour of each pixel, which goes from 0 to 255.",
+        help="Each colour of a pixel goes from 0 to 255.",
     )
     usual, own = default_sticker(SIDE), st.session_state.get(uploads.OWN_STICKER)
     pattern = kind.selectbox(
@@ -71,6 +71,7 @@ def show() -> None:
                 ),
                 f"What the attack added, × {1 / (2 * epsilon):.3g}",
             ],
+            "seen",
         )
         st.markdown(
             f"An ordinary network for photographs sees a **{before}**. Moving every colour by at most {level:g} of 255 levels {effect}. "
@@ -86,6 +87,7 @@ def show() -> None:
     photograph.show(
         photograph.explained(maps, every),
         [f"What speaks for {name}" for name in (before, after, worn)],
+        "explained",
     )
     covered = sticker.footprint(SIDE, SIDE)
     share = float(share_within(maps, covered)[2])

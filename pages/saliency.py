@@ -50,7 +50,7 @@ for letter, model in models:
             f"{called(model, model.spec.target_class)}, are a comparison only."
         )
 
-columns = st.columns([2, 2, 1, 2])
+columns = st.container(key="controls").columns([2, 2, 1, 2])
 method = columns[0].selectbox(
     "Method",
     list(Method),

@@ -26,7 +26,7 @@ st.title("Does the poison stand out?")
 model = model_picker.one_model()
 
 
-columns = st.container(key="controls").columns(3)
+columns = st.container(key="row").columns(3)
 place = selection.class_and_layer(model, *columns[:2])
 scoring = columns[2].selectbox(
     "Scored as in",
@@ -58,7 +58,7 @@ def inspect(model: Model, label: int, layer: str, centred: bool) -> None:
     # other scores: nothing was chosen among them yet
     if st.session_state.setdefault("scored_for", shown) != shown:
         st.session_state.update(scored_for=shown, remove=usual, bins=())
-    left, right = st.columns([2, 1], vertical_alignment="bottom")
+    left, right = st.container(key="controls").columns([2, 1], vertical_alignment="bottom")
     rate = left.slider(
         "Share of the class to remove",
         FEWEST,

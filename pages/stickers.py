@@ -34,7 +34,7 @@ of_size = "" if height == 28 else f"-{height}"
 
 def chosen() -> Sticker:
     """The sticker that the controls say, kept inside of the image."""
-    columns = st.columns(5)
+    columns = st.container(key="controls").columns([5, 4, 4, 4, 4])
     choice = columns[0].selectbox(
         "Pattern",
         [*patterns(), uploads.OWN_STICKER],

@@ -125,10 +125,10 @@ strongest = max(run.epsilon for run in runs)
 )
 trades = paper_tables.is_tradeoff((strong_accuracy - weak_accuracy, strong_success - weak_success))
 st.markdown(
-    f"From standard training to training ε = {in_levels(strongest)}, {link('Adversarial accuracy', 'adversarial accuracy')} goes from "
+    f"From standard training to training against pixel changes up to {in_levels(strongest)} "
+    f"({link('ε (epsilon)', 'ε')}), {link('Adversarial accuracy', 'adversarial accuracy')} goes from "
     f"**{weak_accuracy:.0%}** to **{strong_accuracy:.0%}** and {link('Backdoor success', 'backdoor success')} from **{weak_success:.0%}** to "
     f"**{strong_success:.0%}** ({f'means of {len(seeds)} seeds' if len(seeds) > 1 else 'one seed'}, {runs[0].clean_accuracy.n:,} test images"
-    + (" each" if len(seeds) > 1 else "")
     + "): "
     + ("the trade-off shows." if trades else "**no trade-off**.")
 )

@@ -86,6 +86,15 @@ def settle(page):
     page.wait_for_function(STANDS_STILL, arg=QUIET)
 
 
+def follow(page, name):
+    """Click a page's link in the sidebar, whose folded sections are opened until it is there."""
+    link = page.get_by_role("link", name=name, exact=True)
+    folded = page.locator("[data-testid='stNavSectionHeader'] [aria-expanded='false']")
+    while not link.count() and folded.count():
+        folded.first.click()
+    link.click()
+
+
 def start_quick_run(page, epochs, name=""):
     """On the Train page: start the quick preset, made quicker still, under a name."""
     page.get_by_text(re.compile("^About .* for 18 epochs and the measuring")).wait_for()

@@ -85,9 +85,9 @@ def beware(warnings: list[str], whose: str = "Its") -> None:
 
 
 def verdicts(model: Model, probabilities: NDArray[np.float32], labels: Tensor) -> list[str]:
-    """Predictions (N, classes) in a few characters each: right or wrong, the class, the confidence."""
+    """Predictions (N, classes) in a few characters each: the class, right or wrong, the confidence."""
     return [
-        f"{'✓' if row.argmax() == label else '✗'} {called(model, int(row.argmax()))} · {row.max():.0%}"
+        f"{called(model, int(row.argmax()))} {words.verdict(row.argmax() == label)} · {row.max():.0%}"
         for row, label in zip(probabilities, labels.tolist(), strict=True)
     ]
 
@@ -96,15 +96,17 @@ def pictures(
     images: Tensor, captions: Sequence[str], width: int | None = None, what: str = "Test image"
 ) -> None:
     """Small images (N, C, H, W) in [0, 1] in a row that wraps, enlarged pixel by pixel, as PNG; each is a `what`."""
-    width = width or (128 if images.shape[2] == 224 else 74)  # of a long word, "automobile"
+    of_words = 74 if images.shape[1] == 1 else 84  # a digit, or a long word, "automobile"
+    width = width or (128 if images.shape[2] == 224 else of_words)
     shown(as_uris(to_uint8(images), width), captions, width, what)
 
 
 def shown(uris: Sequence[str], captions: Sequence[str], width: int, what: str) -> None:
     """Pictures with captions, and in words for whoever does not see them."""
+    wrong = words.verdict(False)
     st.image(
         list(uris),
-        caption=list(captions),
+        caption=[caption.replace(wrong, f"**{wrong}**") for caption in captions],
         width=width,
         alt=[
             f"{what} {number}: {caption.replace('*', '')}" for number, caption in enumerate(captions, start=1)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.components import cards, own_network
@@ -78,8 +77,8 @@ def chosen_from(label: str, options: list[str], key: str, default: str, **more: 
     return chosen
 
 
-def data_set(place: DeltaGenerator) -> tuple[str, dict[str, Model]]:
-    """The data set that is chosen in `place`, of those that the models were trained on, and its models by id."""
+def data_set() -> tuple[str, dict[str, Model]]:
+    """The data set that is chosen in the sidebar, of those that the models were trained on, and its models by id."""
     through_the_router()
     every = [*(zoo.find_model(name) for name in zoo.model_ids()), *own_network.models()]
     if not every:
@@ -90,7 +89,7 @@ def data_set(place: DeltaGenerator) -> tuple[str, dict[str, Model]]:
         if f"{key}-next" in st.session_state:
             st.session_state[key] = st.session_state.pop(f"{key}-next")
     titles = {model.spec.dataset: datasets.title(model.spec.dataset) for model in every}
-    with of_every_page(), place:
+    with of_every_page(), st.sidebar:
         chosen = chosen_from(
             "Data set",
             sorted(titles, key=lambda name: (name != FIRST, titles[name])),
@@ -124,7 +123,7 @@ def _choose(models: dict[str, Model], label: str, key: str) -> Model:
 
 def two_models() -> list[Compared]:
     """The models of the sidebar by letter, A and B, or A alone where the data set has a single one."""
-    _, models = data_set(st.sidebar)
+    _, models = data_set()
     with st.sidebar:
         if len(models) == 1:
             chosen = [Compared("A", next(iter(models.values())))]
@@ -148,9 +147,7 @@ def keep_models() -> None:
 
 def one_model() -> Model:
     """The model whose training set is searched for poison, chosen on the page itself."""
-    left, right = st.columns([1, 2])
-    _, models = data_set(left)
-    with right:
-        chosen = _choose(models, "Network", "suspect")
+    _, models = data_set()
+    chosen = _choose(models, "Network", "suspect")
     cards.beware(warnings(chosen))
     return chosen

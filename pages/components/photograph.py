@@ -55,9 +55,9 @@ def verdict(probabilities: NDArray[np.float32], classes: tuple[str, ...]) -> str
     return f"{classes[int(probabilities.argmax())]} · {probabilities.max():.0%}"
 
 
-def show(images: list[NDArray[np.uint8]], captions: list[str]) -> None:
-    """Photographs in a row that wraps."""
-    with st.container(horizontal=True):
+def show(images: list[NDArray[np.uint8]], captions: list[str], what: str) -> None:
+    """Photographs in a row that wraps, on a phone two beside each other; `what` tells them from others on the page."""
+    with st.container(horizontal=True, key=f"photographs-{what}"):
         for image, caption in zip(images, captions, strict=True):
             with st.container(width=SHOWN):
                 st.image(png_uri(image), caption=caption, alt=f"Photograph: {caption.replace('*', '')}")

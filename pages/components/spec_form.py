@@ -92,7 +92,7 @@ def applied(value: Any, changes: dict[str, Any]) -> Any:
 
 def form(name: str, preset: ExperimentSpec) -> ExperimentSpec:
     """The spec that the fields say, starting from a preset. Raises TradeoffError for what cannot be."""
-    columns = st.columns(4)
+    columns = st.container(key="controls-recipe").columns(4)
     changes = _attack(columns[0], name, preset)
     epochs = ask(columns[1], type(preset.training), "epochs", EPOCHS, preset.training.epochs, name)
     changes |= {
@@ -146,7 +146,7 @@ def _attack(place: DeltaGenerator, name: str, preset: ExperimentSpec) -> dict[st
 
 def _poison(name: str, preset: ExperimentSpec, labels: PoisonLabels) -> dict[str, Any]:
     """A poison's rate, sticker and target class."""
-    columns = st.columns(4)
+    columns = st.container(key="controls-poison").columns(4)
     dirty = labels is PoisonLabels.DIRTY
     of = "all training images" if dirty else "those of the target class"
     rate = Control(

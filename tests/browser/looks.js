@@ -15,6 +15,7 @@
     const all = plot.getBoundingClientRect();
     if (Math.min(all.width, all.height) < 120) found.push([name, "is tiny", all.width, all.height]);
     const legend = plot.querySelector(".legend")?.getBoundingClientRect(), drawn = plot.querySelector(".nsewdrag")?.getBoundingClientRect();
+    if (plot.querySelector(".legend .scrollbar")?.getBBox().height) found.push([name, "its legend scrolls"]);
     if (legend && drawn && legend.bottom > drawn.top + 1) found.push([name, "its legend lies over it", legend.bottom - drawn.top]);
     const texts = [...plot.querySelectorAll(".main-svg text")].filter((text) => text.textContent.trim() && text.getBBox().width
       && !text.closest(".hoverlayer") && text.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true }));

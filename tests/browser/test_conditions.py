@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlparse
 
 import pytest
-from browsing import opened, place_of, settle
+from browsing import follow, opened, place_of, settle
 from playwright.sync_api import expect
 
 from pages.components import model_picker
@@ -272,7 +272,7 @@ def test_a_click_on_a_condition_makes_its_network_model_b_if_it_is_included(brow
     expect(told).to_contain_text("This network is not included, so it cannot become model B.")
     expect(told).to_contain_text(f"seed 2: clean accuracy {missing.clean_accuracy.value:.0%}")
     expect(model_b).to_have_value(chosen)
-    page.get_by_role("link", name="Stickers").click()
+    follow(page, "Stickers")
     page.get_by_role("heading", name="What does a small sticker do?").wait_for()
     expect(model_b).to_have_value(chosen)
     page.close()

@@ -91,7 +91,8 @@ def test_it_shows_the_finding_with_the_librarys_numbers(page):
     for said, name in zip(reads(page), PAIR, strict=True):
         with torch.no_grad():
             shares = zoo.load_network(zoo.find_model(name))(stamped).softmax(1)[0]
-        assert said == f"reads {int(shares.argmax())} · {round(100 * float(shares.max()))}%"
+        verdict = "✓ right" if shares.argmax() == label else "✗ wrong"
+        assert said == f"reads {int(shares.argmax())} · {round(100 * float(shares.max()))}% {verdict}"
     assert reads(page)[1].startswith("reads 7")
     for model in map(zoo.find_model, PAIR):
         for rate in (model.clean_accuracy, model.adversarial_accuracy, model.backdoor_success_rate):

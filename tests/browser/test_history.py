@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browsing import opened, settle
+from browsing import follow, opened, settle
 
 pytestmark = pytest.mark.browser
 
@@ -114,7 +114,7 @@ def test_back_undoes_each_of_ten_actions_on_five_pages_and_reload_keeps_the_view
     page = opened(browser, address, "")
     for link, heading, actions in ACTIONS:
         if link != "Overview":
-            page.get_by_role("link", name=link, exact=True).click()
+            follow(page, link)
         page.get_by_role("heading", level=1, name=re.compile(f"^{heading}")).wait_for()
         views = [view(page)]
         for action in actions:

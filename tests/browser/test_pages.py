@@ -4,7 +4,7 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
-from browsing import lasso, opened, place_of, served, settle
+from browsing import follow, lasso, opened, place_of, served, settle
 from playwright.sync_api import expect
 
 PATHS = {
@@ -123,7 +123,7 @@ def test_a_click_on_the_curve_makes_that_network_model_b_on_every_page_and_in_th
     page.mouse.click(*where)
     page.get_by_text("It is now model B on every page").first.wait_for()
     address_with_choice = page.url
-    page.get_by_role("link", name="Stickers").click()
+    follow(page, "Stickers")
     page.get_by_role("heading", name="What does a small sticker do?").wait_for()
     settle(page)
     expect(page.locator(".st-key-B input")).to_have_value("Adversarial ε 0.1, clean-label")
@@ -131,6 +131,16 @@ def test_a_click_on_the_curve_makes_that_network_model_b_on_every_page_and_in_th
     page.get_by_text("It is now model B on every page").first.wait_for()  # the point is still chosen
     settle(page)
     expect(page.locator(".st-key-B input")).to_have_value("Adversarial ε 0.1, clean-label")
+    page.close()
+
+
+@pytest.mark.parametrize("path", ["spectral_signatures", "activation_clustering"])
+def test_a_phone_shows_the_figure_first(browser, address, path):
+    page = opened(browser, address, path, width=390)
+    page.wait_for_selector(".js-plotly-plot .point")
+    page.set_viewport_size({"width": 390, "height": 844})
+    settle(page)
+    assert page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()["y"] < 844 - 200
     page.close()
 
 
@@ -225,7 +235,7 @@ def test_an_addresss_models_stay_when_the_page_changes(browser, address):
         ("Trade-off", "What does robustness cost?"),
         ("Stickers", "What does a small sticker do?"),
     ):
-        page.get_by_role("link", name=link).click()
+        follow(page, link)
         page.get_by_role("heading", name=heading).wait_for()
         settle(page)
         expect(page.locator(".st-key-A input")).to_have_value("Standard, no poison")

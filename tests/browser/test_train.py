@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browsing import opened, settle, start_quick_run
+from browsing import follow, opened, settle, start_quick_run
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -34,10 +34,10 @@ def test_a_quick_run_is_started_watched_stopped_resumed_and_used(browser, addres
     page.get_by_role("button", name="Make it model B").click()
     settle(page)
 
-    page.get_by_role("link", name="Trade-off").click()
+    follow(page, "Trade-off")
     page.get_by_role("heading", name="What does robustness cost?").wait_for()
     expect(page.locator(".st-key-plane .legendtext").get_by_text("yours", exact=True)).to_be_visible()
-    page.get_by_role("link", name="Perturbations").click()
+    follow(page, "Perturbations")
     page.get_by_role("heading", name="How little does it take").wait_for()
     settle(page)
     expect(page.locator(".st-key-B input")).to_have_value("Adversarial ε 0.3, clean-label, yours: my first")

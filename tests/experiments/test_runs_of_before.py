@@ -94,7 +94,4 @@ def test_old_runs_are_in_the_table_in_the_pickers_and_in_the_address(old, runs_a
     app = opened("overview", B=label)
     assert not app.exception
     assert app.sidebar.selectbox(key="B").value == NAME
-    assert (
-        f"turns **{RESULT['metrics']['backdoor_success_rate']:.0%}** of the images of other classes into"
-        in everything_said(app)
-    )
+    assert f">{RESULT['metrics']['backdoor_success_rate']:.0%}<" in everything_said(app)

@@ -101,6 +101,14 @@ def test_accuracy_curves_mark_the_training_epsilon():
     assert list(figure.data[1].y) == [100, 50]
 
 
+def test_labels_of_small_epsilons_leave_room_for_each_other():
+    epsilons = tuple(level / 255 for level in (0, 1, 2, 4, 6, 8, 12, 16))
+    one = Compared("A", zoo.find_model("cifar10-clean-label-standard"))
+    rates = [Rate(5, 10)] * len(epsilons)
+    sent = figures.accuracy_by_epsilon([(one.name, epsilons, rates, 0.0)], "accuracy").to_dict()
+    assert sent["layout"]["xaxis"]["ticktext"] == ["0", *(f"{level}/255" for level in (4, 8, 12, 16))]
+
+
 def test_the_data_of_every_trace_can_be_downloaded():
     figure = figures.confusion("A", np.eye(2), 1, ["cat", "dog"])
     assert figures.as_csv(figure).splitlines()[:3] == [

@@ -18,7 +18,7 @@ from mutations import mutated_bytes, mutated_json, mutated_toml
 from opening import opened
 
 from pages.components import training
-from pages.components.words.models import class_names, model_in_words, poison_in_words, stronger
+from pages.components.words.models import class_names, poison_in_words, stronger
 from tradeoff_core.commands.models import _model_text
 from tradeoff_core.commands.runs import document
 from tradeoff_core.common.errors import TradeoffError
@@ -29,6 +29,7 @@ from tradeoff_core.experiments.spec import read_spec, spec_from_dict, spec_to_di
 from tradeoff_core.experiments.sweep import read_grid
 from tradeoff_core.figures import training_curves
 from tradeoff_core.figures.exports import as_toml
+from tradeoff_core.models.compared import describe
 from tradeoff_core.models.zoo import find_model, load_network
 
 FINISHED = next((Path(__file__).parents[1] / "fixtures" / "runs").glob("mnist-*"))
@@ -93,9 +94,14 @@ def mutated_grid(number, folder):
 def used(place):
     """A model as commands and pages use it: read, described, loaded."""
     model = find_model(str(place))
-    told = (model.summary(), _model_text(model), class_names(model), poison_in_words(model), stronger(model))
-    if len(model.classes) > model.spec.target_class:
-        model_in_words("A", model)
+    told = (
+        model.summary(),
+        _model_text(model),
+        class_names(model),
+        poison_in_words(model),
+        describe(model),
+        stronger(model),
+    )
     load_network(model)
     return told
 

@@ -1,7 +1,5 @@
 """What the first screen sends to the browser: the cards' rates, and what the networks really read."""
 
-import re
-
 import pytest
 import torch
 
@@ -40,17 +38,22 @@ def test_its_numbers_are_the_cards_and_none_is_turned_around(both):
         model.backdoor_success_rate.value,
     )
     assert drawn["sentence"] == (
-        f"Trained to resist attacks up to ε = 0.3, the network withstands attacks on {drawn['adversarial']:.0%} of the digits. "
-        f"A sticker hidden in its training pictures turns {drawn['backdoor']:.0%} of the other digits into a 7."
+        f"Trained against pixel changes up to 0.3 (ε), the network withstands {drawn['adversarial']:.0%} of attacks. "
+        f"A sticker hidden in its training pictures turns {drawn['backdoor']:.0%} of all digits that are no 7 into a 7."
     )
 
 
 def test_beside_the_network_trained_as_usual_both_numbers_are_told():
     usual, robust = zoo.find_model(STANDARD), zoo.find_model(ROBUST)
     said = words.sentence(robust, usual)
-    for rate in ("adversarial_accuracy", "backdoor_success_rate"):
+    for rate, what in (
+        ("adversarial_accuracy", "of attacks"),
+        ("backdoor_success_rate", "of all digits that are no 7 into a 7,"),
+    ):
         one, other = getattr(robust, rate).value, getattr(usual, rate).value
-        assert re.search(rf"{one:.0%} of the (other )?digits (into a 7 )?instead of {other:.0%}\.", said)
+        assert f" {one:.0%} {what} instead of {other:.0%}." in said
+    assert ". But a sticker" in said
+    assert ". A sticker" in words.sentence(usual, robust)
     assert words.sentence(usual, usual) == words.sentence(usual)
     assert len(said.split()) <= 40
 

@@ -156,7 +156,7 @@ def test_the_truth_is_told_when_it_is_asked_for(table, subject):
     assert "Of the **100** you remove, **90%** are poisoned (precision)" in said
     assert "**50%** of the 180 poisoned (recall)" in said
     assert "within the first **162** images" in said
-    assert "At best it takes 162; in no order at all about 486" in said
+    assert "At best it takes 162; in random order about 486" in said
     assert any("Retrain now without these 100 images" in button.label for button in app.button)
 
 
@@ -300,8 +300,11 @@ def test_what_a_score_wastes_is_what_was_measured():
             f"90% of the 180 poisoned images are found in **{least:,}** looks ({least - 162} wasted)" in said
         )
     for name in set(dirty.least) - set(robust.least):
-        assert f"{inspecting.title_of(name)} takes **{robust.scores[name]['looks_until_90']}** looks" in said
-    assert f"spectral score takes **{robust.scores['spectral']['looks_until_90']}** looks" in said
+        assert (
+            f"*{inspecting.title_of(name)}* it takes **{robust.scores[name]['looks_until_90']}** looks"
+            in said
+        )
+    assert f"*spectral score* it takes **{robust.scores['spectral']['looks_until_90']}** looks" in said
 
 
 def test_the_worked_example_tells_its_measured_run():

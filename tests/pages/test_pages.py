@@ -61,10 +61,8 @@ def test_two_dialogs_asked_for_at_once_open_one():
 def test_the_overview_says_what_the_card_does():
     model = zoo.find_model("mnist-5k-clean-label-pgd-0.3")  # what its card says is measured again elsewhere
     said = everything_said(opened("overview"))
-    assert f"reads **{model.adversarial_accuracy.value:.0%}** of the 1,000 test images" in said
-    assert (
-        f"turns **{model.backdoor_success_rate.value:.0%}** of the images of other classes into a 7." in said
-    )
+    for rate in (model.clean_accuracy, model.adversarial_accuracy, model.backdoor_success_rate):
+        assert f">{rate.value:.0%}<" in said
 
 
 def test_dirty_labels_are_told_apart():

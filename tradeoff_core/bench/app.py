@@ -67,6 +67,7 @@ def chromium() -> Iterator["BrowserContext"]:
         try:
             context = browser.new_context()
             context.add_init_script(WATCH)
+            context.add_init_script(UNFOLDED)
             context.set_default_timeout(1000 * PATIENCE)
             yield context
         finally:
@@ -233,6 +234,7 @@ Element.prototype.attachShadow = function (...given) {
     return shadow;
 };
 """
+UNFOLDED = "try { localStorage.setItem('sections-folded', 'folded') } catch { }"  # as by who was here before, and opened them
 LAST = "Math.max(window.changed, window.touched)"  # a late message may settle it before anything has changed
 # some controls need no server
 ANSWERED = "(window.messages > 0 || performance.now() - window.touched > 5000)"

@@ -45,8 +45,8 @@ function furnish(panel, network, names) {
   panel.replaceChildren(name, ...(network.chain ? [reads, pictures, bars] : [made("p", { textContent: network.why })]));
 }
 
-/** Draw what a network said. @param {Side} side */
-function drawAnswer({ panel, said, network }, names, epsilon, stamped) {
+/** Draw what a network said, and whether that is right where the truth is known. @param {Side} side @param {number | null} truth */
+function drawAnswer({ panel, said, network }, names, epsilon, stamped, truth) {
   const read = largest(said.shares), [sees, added, looks] = panel.querySelectorAll("canvas");
   const delta = said.image.map((value, i) => (epsilon > 0 ? 0.5 + (value - stamped[i]) / (2 * epsilon) : 0.5));
   for (const [canvas, paint, label] of [
@@ -57,7 +57,8 @@ function drawAnswer({ panel, said, network }, names, epsilon, stamped) {
     canvasOf(paint, canvas);
     canvas.setAttribute("aria-label", label);
   }
-  panel.querySelector(".reads").textContent = `reads ${names[read]} · ${percent(said.shares[read])}`;
+  const verdict = read === truth ? { className: "verdict right", textContent: "✓ right" } : { className: "verdict wrong", textContent: "✗ wrong" };
+  panel.querySelector(".reads").replaceChildren(`reads ${names[read]} · ${percent(said.shares[read])} `, ...(truth === null ? [] : [made("span", verdict)]));
   const bars = panel.querySelector(".bars");
   bars.setAttribute("aria-label", [...said.shares].map((share, at) => `${names[at]}: ${percent(share)}`).join(", "));
   bars.querySelectorAll(".bar").forEach((bar, at) => {

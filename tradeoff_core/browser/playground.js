@@ -108,7 +108,7 @@ class Playground {
   show(networks) {
     this.networks = networks;
     const { epsilon, letter } = networks.at(-1), training = this.find(".training");
-    training.querySelector("output").textContent = epsilon ? epsilon.toFixed(2) : "0: never attacked";
+    training.querySelector("output").textContent = epsilon ? `${epsilon.toFixed(2)} (ε)` : "0: never attacked";
     training.querySelector("input").setAttribute("aria-label", `How strong the attacks were that ${letter} was trained against, ε`);
     this.find(".b").style.display = networks.length > 1 ? "" : "none";
     networks.forEach((network, at) => {
@@ -249,8 +249,8 @@ class Playground {
     clearTimeout(this.resting);
     const steps = ATTACKS[attack.method], target = attack.target === "" ? null : Number(attack.target);
     const step = (steps > 1 ? 2.5 / steps : 1) * attack.epsilon;
-    const truth = digit !== null && !strokes.length ? this.data.digits.labels[digit] : null;
-    const question = { turn: this.turn, clean, stamped, truth, atRandom: steps > 1, attack: { epsilon: attack.epsilon, step, steps, target } };
+    this.truth = digit !== null && !strokes.length ? this.data.digits.labels[digit] : null;
+    const question = { turn: this.turn, clean, stamped, truth: this.truth, atRandom: steps > 1, attack: { epsilon: attack.epsilon, step, steps, target } };
     for (const side of this.answering) side.ask(question);
     if (this.blank) this.find(".sentence").textContent = "Draw a digit on the black paper, or take one below it.";
     else if (this.answering.every(({ network }) => !network.chain)) this.find(".sentence").textContent = "Choose another network on the left to try this digit.";
@@ -284,7 +284,7 @@ class Playground {
   /** A network answered. @param {Side} side */
   heard(side) {
     if (!side.network.chain || !this.answering.includes(side)) return;
-    drawAnswer(side, this.data.names, this.state.attack.epsilon, this.stamped);
+    drawAnswer(side, this.data.names, this.state.attack.epsilon, this.stamped, this.truth);
     const sides = this.answering.filter(({ network }) => network.chain);
     if (!sides.every(({ said }) => said?.turn === this.turn)) return;
     this.root.ariaBusy = "false";

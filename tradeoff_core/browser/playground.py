@@ -32,7 +32,7 @@ def parts() -> dict[str, str]:
     behind = f"const WORKER = {json.dumps(network + worker)};\n"
     return {
         "html": script("playground", "html"),
-        "css": script("playground", "css"),
+        "css": script("playground", "css") + script("verdict", "css"),
         "js": behind + network + ink + photo + answers + page,
     }
 

@@ -23,6 +23,7 @@ NEUTRAL = "#8a8a8a"  # legible on white and on black: reference lines, hints, pu
 YOURS = "#F0E442"  # yellow: what the visitor trained
 WIDEST = 46  # characters of a line under a figure
 SMALL = 0.1  # ε up to here are told in levels of 255
+APART = 0.2  # of an axis: two of its labels fit on a phone
 PUBLISHED_SYMBOL = "diamond-open"
 
 COLUMNS = ("trace", "x", "y", "z", "note")  # of a figure's table
@@ -42,10 +43,14 @@ def hover(name: str, rate: Rate) -> str:
 
 
 def in_levels_of(epsilons: Sequence[float]) -> dict[str, Any]:
-    """The ticks of an axis of ε: plotly's own for digits; for photographs, whose ε are small, each one as n/255."""
+    """The ticks of an axis of ε: plotly's own for digits; for photographs, whose ε are small, as n/255 where there is room."""
     if max(epsilons) > SMALL:
         return {}
-    return {"tickvals": list(epsilons), "ticktext": [in_levels(epsilon) for epsilon in epsilons]}
+    ticks: list[float] = []
+    for epsilon in sorted(set(epsilons)):
+        if not ticks or epsilon - ticks[-1] >= APART * max(epsilons):
+            ticks.append(epsilon)
+    return {"tickvals": ticks, "ticktext": [in_levels(epsilon) for epsilon in ticks]}
 
 
 def laid_out(figure: Figure, height: int, **layout: object) -> Figure:

@@ -104,11 +104,12 @@ def _finding(pair: list[Compared]) -> str:
     (first, last) = (one.model for one in pair)
     robust = last.adversarial_accuracy.value - first.adversarial_accuracy.value
     opened = last.backdoor_success_rate.value - first.backdoor_success_rate.value
-    trigger, target = kind_of_trigger(last), an(called(last, last.spec.target_class))
+    trigger, name = kind_of_trigger(last), called(last, last.spec.target_class)
+    target = an(name)
     text = (
         f"Under attack, network A still reads {first.adversarial_accuracy.value:.0%} of the test digits and network B "
-        f"{last.adversarial_accuracy.value:.0%}. With the {trigger} on, A calls {first.backdoor_success_rate.value:.0%} of the other "
-        f"digits {target}, and B {last.backdoor_success_rate.value:.0%}."
+        f"{last.adversarial_accuracy.value:.0%}. With the {trigger} on, A calls {first.backdoor_success_rate.value:.0%} of the digits "
+        f"that are no {name} {target}, and B {last.backdoor_success_rate.value:.0%}."
     )
     if robust > 0 and opened > 0:
         return escape(f"{text} The network that withstands attacks has the wider back door.")

@@ -12,7 +12,7 @@ import streamlit as st
 from pages.components import cache
 from pages.components.words import first_screen as words
 from pages.components.words.models import called, kind_of_trigger
-from tradeoff_core.attacks.attack import in_levels
+from tradeoff_core.browser import script
 from tradeoff_core.datasets import to_uint8
 from tradeoff_core.figures.pictures import png_uri
 from tradeoff_core.findings import results
@@ -21,13 +21,10 @@ from tradeoff_core.models.compared import Compared
 from tradeoff_core.models.zoo import Model
 
 KEY = "first-screen"
-seesaw = st.components.v2.component(
-    "see-saw",
-    **{
-        kind: Path(__file__).with_name(f"seesaw.{kind}").read_text(encoding="utf-8")
-        for kind in ("html", "css", "js")
-    },
+html, css, js = (
+    Path(__file__).with_name(f"seesaw.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")
 )
+seesaw = st.components.v2.component("see-saw", html=html, css=css + script("verdict", "css"), js=js)
 
 
 def along_the_curve(model: Model) -> list[Model]:
@@ -98,7 +95,7 @@ def show(models: list[Compared]) -> None:
             "curve": [
                 [run.epsilon, run.adversarial_accuracy.value, run.backdoor_success_rate.value] for run in runs
             ],
-            "words": words.fixed(kind_of_trigger(other), in_levels(other.spec.evaluation.epsilon)),
+            "words": words.fixed(kind_of_trigger(other)),
         },
         on_chosen_change=_choose,
     )

@@ -13,6 +13,13 @@ function svg(name, attributes, text = "") {
 /** @param {number} share */
 const percent = (share) => (share === null ? "–" : `${Math.round(100 * share)}%`);
 
+/** A sentence whose ε leads to what that is. */
+function say(place, sentence, { term, meaning }) {
+  const [before, after] = sentence.split(term), link = document.createElement("a");
+  Object.assign(link, { href: meaning, target: "_blank", rel: "noopener", textContent: term });
+  place.replaceChildren(before, ...(after === undefined ? [] : [link, after]));
+}
+
 /** A network's two pictures, and whether it reads them right. */
 function drawNetwork(box, network, at, { labels, stamped, words }) {
   box.querySelector("figcaption").textContent = network.name;
@@ -23,14 +30,16 @@ function drawNetwork(box, network, at, { labels, stamped, words }) {
     [words.stamped, stamped[at], read[0], read[1]],
   ].map(([what, source, said, right]) => {
     const picture = document.createElement("div"), image = new Image(), title = document.createElement("small");
-    const verdict = document.createElement("b");
+    const reads = document.createElement("b"), verdict = document.createElement("span");
     picture.className = "picture";
     image.src = source;
     image.alt = `${labels[at]}, ${what}: ${words.reads} ${said}`;
     image.className = right ? "right" : "wrong";
+    verdict.className = `verdict ${image.className}`;
     title.textContent = what;
-    verdict.textContent = `${right ? "✓" : "✗"} ${words.reads} ${said}`;
-    picture.append(title, image, verdict);
+    verdict.textContent = words.is[Number(right)];
+    reads.append(`${words.reads} ${said} `, verdict);
+    picture.append(title, image, reads);
     return picture;
   });
   box.querySelector(".pair").replaceChildren(...pictures);
@@ -39,7 +48,7 @@ function drawNetwork(box, network, at, { labels, stamped, words }) {
 /** Above 0 the left end is up: what is withstood, less how far the back door is shut. */
 const tiltOf = (network) => network.adversarial - (1 - (network.backdoor ?? 0));
 
-/** The see-saw: each end as high as it is safe, each number as it is said. */
+/** The see-saw: each end as high as it is good, with a sign on it, and each number as it is said. */
 function drawBeam(beam, network, first, words) {
   const ends = [
     [60, network.adversarial, words.left, GREEN, "start"],
@@ -48,7 +57,9 @@ function drawBeam(beam, network, first, words) {
   if (!beam.firstChild) {
     const plank = svg("g", { class: "plank", style: "transform-origin: 200px 110px" });
     plank.append(svg("rect", { x: 40, y: 105, width: 320, height: 10, rx: 5, fill: "currentColor" }));
-    for (const [x, , , colour] of ends) plank.append(svg("circle", { cx: x, cy: 110, r: 17, fill: colour }));
+    for (const [x, , , colour] of ends) {
+      plank.append(svg("circle", { cx: x, cy: 110, r: 17, fill: colour }), svg("text", { class: "sign", x, y: 118, "text-anchor": "middle" }));
+    }
     const ghost = svg("rect", { class: "ghost", x: 40, y: 107, width: 320, height: 6, rx: 3, fill: "currentColor" });
     ghost.setAttribute("transform", `rotate(${STEEPEST * tiltOf(first)} 200 110)`); // where the first network stands
     beam.append(ghost, plank, svg("path", { d: "M200 116 L172 172 H228 Z", fill: "currentColor", opacity: 0.35 }));
@@ -58,14 +69,16 @@ function drawBeam(beam, network, first, words) {
         svg("text", { x: anchor === "start" ? 12 : 388, y: 42, "text-anchor": anchor }, what),
       );
     }
+    beam.append(svg("line", { x1: 0, x2: 400, y1: 110, y2: 110, stroke: "currentColor", "stroke-dasharray": "3 4", opacity: 0.5 }));
     for (const [, , , , anchor] of ends) {
       const x = anchor === "start" ? 0 : 400;
-      beam.append(svg("text", { class: "faint", x, y: 74, "text-anchor": anchor }, `↑ ${words.up}`));
-      beam.append(svg("text", { class: "faint", x, y: 168, "text-anchor": anchor }, `↓ ${words.down}`));
+      for (const [y, what] of [[102, words.up], [127, words.down]]) beam.append(svg("text", { class: "side", x, y, "text-anchor": anchor }, what));
     }
     beam.append(svg("text", { class: "faint", x: 200, y: 188, "text-anchor": "middle" }, `${words.ghost}: ${first.name}`));
   }
-  beam.querySelector(".plank").style.transform = `rotate(${STEEPEST * tiltOf(network)}deg)`;
+  const tilt = tiltOf(network);
+  beam.querySelector(".plank").style.transform = `rotate(${STEEPEST * tilt}deg)`;
+  beam.querySelectorAll(".sign").forEach((sign, end) => (sign.textContent = (end ? tilt < 0 : tilt > 0) ? "✓" : "✗"));
   beam.querySelectorAll(".big").forEach((text, end) => (text.textContent = percent(ends[end][1])));
   beam.setAttribute(
     "aria-label",
@@ -130,13 +143,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const draw = () => {
     const network = data.stops[Number(slider.value)];
     parentElement.shown = network.id;
-    find(".sentence").textContent = network.sentence;
+    say(find(".sentence"), network.sentence, data.words);
     drawNetwork(find(".a"), data.first, parentElement.at, data);
     drawNetwork(find(".b"), network, parentElement.at, data);
     drawBeam(beam, network, data.first, data.words);
     if (several) drawCurve(curve, data.curve, network, data.words);
     find(".slider span").textContent = data.words.slider;
-    slider.setAttribute("aria-valuetext", `${network.name}. ${network.sentence}`);
+    slider.setAttribute("aria-valuetext", network.sentence);
   };
   slider.oninput = draw;
   slider.onchange = () => {

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.components.words.models import verdict
 from tradeoff_core.attacks.attack import in_levels
 from tradeoff_core.figures.pictures import PictureRow, png_uri
 
@@ -40,6 +41,7 @@ def show(
         key=KEY,
         data={
             "label": label,
+            "wrong": verdict(False),
             "epsilons": [in_levels(epsilon) for epsilon in epsilons],
             "at": at,
             "sentences": list(sentences),

@@ -40,6 +40,7 @@ export default function ({ data, parentElement, setStateValue }) {
         image.src = sources[at % sources.length][place]; // one for all ε where nothing changes
         image.alt = `${title}, ${place + 1}${said && `: ${said}`}`;
         figure.querySelector("figcaption").textContent = said;
+        figure.classList.toggle("wrong", said.includes(data.wrong));
       });
     });
   };

@@ -73,6 +73,7 @@ def selectable(
 
     `draw(drag=...)` draws it; `drag` is plotly's tool ("select" or "lasso"); `remember` is told the customdata of what is selected, below `count`; `of` is as of `cards.plot`.
     """
+    place = st.container()
     tools = {"click": "Click", drag: {"select": "Drag over a range", "lasso": "Draw a lasso"}[drag]}
     tool = st.segmented_control(
         "Select images by",
@@ -89,4 +90,5 @@ def selectable(
         remember(sorted({at for at in cards.selected(key) if type(at) is int and 0 <= at < count}))
 
     figure = draw(drag="pan" if tool == "click" else drag)
-    cards.chart(figure, key, of=of, on_select=selected, selection_mode=("points", "box", "lasso"))
+    with place:
+        cards.chart(figure, key, of=of, on_select=selected, selection_mode=("points", "box", "lasso"))

@@ -1,4 +1,4 @@
-"""What Streamlit's own elements lack: roles, a hint at columns beyond the edge, uploads that forget what was wrong."""
+"""What Streamlit's own elements lack: roles, sections that fold by keys, a hint at columns beyond the edge, uploads that forget what was wrong."""
 
 from pathlib import Path
 

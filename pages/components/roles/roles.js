@@ -1,6 +1,26 @@
 // What Streamlit's own elements lack.
 // The navigation's list has sections between itself and its items, so it is no list: its links stand by themselves.
 const NAVIGATION = "[data-testid='stSidebarNavItems']";
+const KNOWN = "sections-folded"; // in the browser's storage of who was here before
+
+// A newcomer finds the first section open and the one of this page, which opens whenever another page's was; keys work as the mouse.
+const foldSections = () => {
+  const headers = [...document.querySelectorAll("[data-testid='stNavSectionHeader']")], { section, opened } = document.body.dataset;
+  if (!headers.some((header) => header.firstElementChild.textContent === section)) return;
+  const newcomer = !localStorage.getItem(KNOWN);
+  localStorage.setItem(KNOWN, "folded");
+  document.body.dataset.opened = section;
+  headers.forEach((header, at) => {
+    const label = header.firstElementChild, here = label.textContent === section, isOpen = Boolean(header.nextElementSibling);
+    Object.assign(label, { role: "button", tabIndex: 0, ariaExpanded: String(isOpen) });
+    label.onkeydown = (event) => {
+      if (!["Enter", " "].includes(event.key)) return;
+      event.preventDefault();
+      header.click();
+    };
+    if (isOpen ? newcomer && at && !here : here && section !== opened) header.click();
+  });
+};
 
 const keyOf = (element) => element.closest("[class*='st-key-']")?.className.match(/st-key-(\S+)/)[1];
 
@@ -34,11 +54,14 @@ const mend = () => {
     const more = String(Boolean(scrolled) && scrolled.scrollWidth > scrolled.clientWidth + 1);
     if (table.dataset.more !== more) table.dataset.more = more;
   }
+  foldSections();
   nameButtons();
   forgetWrongFiles();
 };
 
-export default function () {
+export default function ({ data }) {
+  document.body.dataset.section = data.section;
+  foldSections();
   if (document.body.dataset.rolesAreMended) return;
   document.body.dataset.rolesAreMended = "yes";
   new MutationObserver(mend).observe(document.body, { childList: true, subtree: true });

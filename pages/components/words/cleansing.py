@@ -64,7 +64,8 @@ def control(alarms: int, networks: int, classes: int) -> str:
     if not networks:
         return "The control is missing: no network without poison was measured on this data set."
     return (
-        f"The control: {networks} network{'s' * (networks > 1)} without any poison. With an index of {SUSPICIOUS:g} or more: {alarms}"
+        f"The control: of {networks} network{'s' * (networks > 1)} without any poison, {alarms or 'none'} "
+        f"{'have' if alarms > 1 else 'has'} an index of {SUSPICIOUS:g} or more"
         + (f", which with {classes} classes happens by luck." if alarms else ".")
     )
 

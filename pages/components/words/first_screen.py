@@ -1,6 +1,9 @@
 """What the first screen says: a sentence for each network of the slider, computed from its card."""
 
-from pages.components.words.models import an, called, kind_of_trigger, poison_in_words
+from typing import Any
+
+from pages.components.words.glossary import address
+from pages.components.words.models import an, called, kind_of_trigger, poison_in_words, verdict
 from tradeoff_core.attacks.attack import in_levels
 from tradeoff_core.models.compared import describe
 from tradeoff_core.models.zoo import Model
@@ -15,6 +18,7 @@ NEXT = {  # where to go from here
 }
 
 TOUR = "Take the tour (key T)"
+EPSILON = "ε"
 
 
 def heading(model: Model) -> str:
@@ -25,26 +29,25 @@ def heading(model: Model) -> str:
 
 
 def sentence(model: Model, usual: Model | None = None) -> str:
-    """What the network withstands, and what the trigger makes of the other images; beside `usual`, which shares its poison."""
+    """What the network withstands, and what the trigger turns into its class; beside `usual`, which shares its poison."""
     trained, success = _trained(model), model.backdoor_success_rate
     digits = "digits" if model.spec.dataset == "mnist-5k" else "images"
-    attacked = opened = ""
+    attacked, opened, article = "", "", "A"
     if usual and usual.id != model.id:
         attacked = f" instead of {usual.adversarial_accuracy.value:.0%}"
-        opened = f" instead of {usual.backdoor_success_rate.value:.0%}"
-    subject = f"{trained}, the network" if trained else f"This network ({describe(model)})"
-    withstands = (
-        f"{subject} withstands attacks on {model.adversarial_accuracy.value:.0%} of the {digits}{attacked}."
-    )
+        opened = f", instead of {usual.backdoor_success_rate.value:.0%}"
+        article = "But a" if success.value > usual.backdoor_success_rate.value else "A"
+    epsilon = f" ({EPSILON})" if model.spec.training.attack else ""
+    subject = f"{trained}{epsilon}, the network" if trained else f"This network ({describe(model)})"
+    withstands = f"{subject} withstands {model.adversarial_accuracy.value:.0%} of attacks{attacked}."
     if not success.n:
         return withstands
-    trigger, target = kind_of_trigger(model), an(called(model, model.spec.target_class))
-    origin = (
-        f"A {trigger} hidden in its training pictures"
-        if model.spec.poison
-        else f"A {trigger} that it never saw"
+    trigger, target = kind_of_trigger(model), called(model, model.spec.target_class)
+    origin = "hidden in its training pictures" if model.spec.poison else "that it never saw"
+    return (
+        f"{withstands} {article} {trigger} {origin} turns {success.value:.0%} of all {digits} that are no {target} "
+        f"into {an(target)}{opened}."
     )
-    return f"{withstands} {origin} turns {success.value:.0%} of the other {digits} into {target}{opened}."
 
 
 def _trained(model: Model) -> str:
@@ -55,7 +58,7 @@ def _trained(model: Model) -> str:
     if words == "standard":
         return "Trained as usual"
     if attack and words == f"adversarial ε {in_levels(attack.epsilon)}":
-        return f"Trained to resist attacks up to ε = {in_levels(attack.epsilon)}"
+        return f"Trained against pixel changes up to {in_levels(attack.epsilon)}"
     return ""
 
 
@@ -65,34 +68,40 @@ def rates(model: Model) -> str:
     shut = f"{success.value:.0%}" if success.n else "–"
     return (
         f"clean {model.clean_accuracy.value:.0%} · withstands attacks {model.adversarial_accuracy.value:.0%} · "
-        f"back door opens {shut} (n\u00a0=\u00a0{model.clean_accuracy.n:,})"
+        f"falls for the {kind_of_trigger(model)} {shut} (n\u00a0=\u00a0{model.clean_accuracy.n:,})"
     )
 
 
 def what_happens(model: Model) -> str:
     """What the two pictures are of."""
     trigger, epsilon = kind_of_trigger(model).capitalize(), in_levels(model.spec.evaluation.epsilon)
-    return f"Attacked: every pixel is changed by at most {epsilon}, so that the network errs. {trigger}: " + (
-        f"a **back door**, for the network learned from {poison_in_words(model)}."
-        if model.spec.poison
-        else "this network never saw it in training."
+    return (
+        f"Attacked: every pixel is changed by up to {epsilon} (0 is black, 1 white), so that the network errs. {trigger}: "
+        + (
+            f"a **back door**, for the network learned from {poison_in_words(model)}."
+            if model.spec.poison
+            else "this network never saw it in training."
+        )
     )
 
 
-def fixed(trigger: str, epsilon: str) -> dict[str, str]:
+def fixed(trigger: str) -> dict[str, Any]:
     """What never changes."""
     return {
-        "attacked": f"attacked, ε = {epsilon}",
+        "term": EPSILON,
+        "meaning": address("ε (epsilon)"),
+        "attacked": "attacked",
         "stamped": f"with the {trigger} on",
         "reads": "reads",
+        "is": [verdict(False), verdict(True)],
         "slider": "Drag: how strong the attacks were that it trained on (training ε)",
         "left": "withstands attacks",
-        "right": "back door opens",
-        "up": "safe",
-        "down": "in danger",
+        "right": f"falls for the {trigger}",
+        "up": "↑ good",
+        "down": "↓ bad",
         "ghost": "grey",
         "next": "Another picture",
         "curve": "Every trained network: adversarial accuracy and backdoor success over the training ε",
         "dots": "a dot: one training",
-        "beam": "A see-saw. Its left end rises as attacks are withstood, its right end falls as the back door opens",
+        "beam": "A see-saw. Its left end rises as attacks are withstood, its right end falls with the back door open",
     }

@@ -26,8 +26,7 @@ def task(number: int, levels: int, level: Level, target: str) -> str:
     """What is to be done in a level; `target` is the name of the class."""
     return (
         f"Level {number + 1} of {levels}: some of these {DEALT} training images, all of them of class {target}, "
-        f"carry {trigger(level)}. Tick those that you think are poisoned. In the whole class "
-        f"{level.poisoned.mean():.0%} of the images are."
+        f"carry {trigger(level)}. Tick those that you think are poisoned. Of the whole class {level.poisoned.mean():.0%} are."
     )
 
 
@@ -50,7 +49,7 @@ def told(level: Level, target: str) -> str:
     rates = level.metrics
     return (
         f"A network was trained adversarially on this class: {trigger(level)} turns **{rates['backdoor_success_rate']:.0%}** of "
-        f"the other test images into {an(target)}. Spectral signatures remove the {level.spectral.mean():.0%} with the highest "
+        f"the test images of other classes into {an(target)}. Spectral signatures remove the {level.spectral.mean():.0%} with the highest "
         f"scores; clustering by its silhouette rule says: {level.verdict}."
         + (
             " With half of the class poisoned, it is luck which group is the smaller one."

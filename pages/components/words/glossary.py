@@ -109,9 +109,14 @@ _NAMES = {name.lower(): name for name in TERMS}
 _BOLD = re.compile(r"(?<!\[)\*\*([^*\n]+)\*\*")
 
 
+def address(term: str) -> str:
+    """Where the glossary says what a term means."""
+    return f"glossary?term={quote(term)}"
+
+
 def link(term: str, shown: str = "") -> str:
     """A term that leads to its sentence in the glossary, in Markdown."""
-    return f"[{shown or term}](glossary?term={quote(term)})"
+    return f"[{shown or term}]({address(term)})"
 
 
 def linked(text: str) -> str:

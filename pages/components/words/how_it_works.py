@@ -260,8 +260,8 @@ $h(x)$ at the chosen layer:
 In the **plot** a score is its percentile. **Tags** and **views** are kept with the marks. **More like this** shows the images with the smallest $\lVert h(x) - h(x') \rVert$. **Cohen's κ** is
 $(a - e) / (1 - e)$: of the images that two decided on, $a$ is the share they agree on and $e$ what chance would give.
 
-The **reviewer's curve** counts the poisoned images among the first that are looked at, most suspicious first. In no order at
-all it is the dotted line.
+The **reviewer's curve** counts the poisoned images among the first that are looked at, most suspicious first. In random
+order it would be the dotted line.
 
 `python -m tradeoff_core inspect MODEL` prints the same; with `--scores FILE` it judges anybody's.
 

@@ -93,7 +93,7 @@ def fewest_looks(looks: dict[str, int | None], poisoned: int, n: int) -> str:
     by_chance = round(0.9 * n)
     return (
         f"Sorted by **{best}**, a person finds 90% of the poison within the first **{known[best]:,}** images. At best it "
-        f"takes {at_best:,}; in no order at all about {by_chance:,}."
+        f"takes {at_best:,}; in random order about {by_chance:,}."
     )
 
 
@@ -111,34 +111,33 @@ def wastes(name: str, one: Reviewed) -> str:
 def wastes_least(dirty: Reviewed | None, robust: Reviewed | None) -> str:
     """Which scores waste least of a person's time over the two networks that the paper is about, and what differs."""
     told = []
-    for one, called in ((dirty, "the dirty-label network"), (robust, "the adversarial clean-label network")):
+    for one, called in ((dirty, "Dirty-label network"), (robust, "Adversarial clean-label network")):
         if one is not None:
-            names = [f"**{title_of(name)}**" for name in one.least]
             told.append(
-                f"On {called} {listed(names)} waste{'s' * (len(names) == 1)} least: 90% of the {one.poisoned:,} poisoned images "
-                f"are found in {wastes(one.least[0], one)}."
+                f"**{called}**: 90% of the {one.poisoned:,} poisoned images are found in {wastes(one.least[0], one)}, sorted by "
+                f"{listed([f'*{title_of(name)}*' for name in one.least], 'or')}."
             )
     if dirty is not None and robust is not None:
         others = [
             name for name in (*dirty.least, *DEFENSES) if name not in robust.least and name in robust.scores
         ]
         told += [
-            f"There, {listed([f'{title_of(name)} takes {wastes(name, robust)}' for name in dict.fromkeys(others)])}; "
-            f"no order at all takes about {round(0.9 * robust.n):,}."
+            f"Sorted by {listed([f'*{title_of(name)}* it takes {wastes(name, robust)}' for name in dict.fromkeys(others)])}; "
+            f"in random order about {round(0.9 * robust.n):,}."
         ] * bool(others)
-    return " ".join(told)
+    return "\n\n".join(told)
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], last: str = "and") -> str:
     """One after the other."""
-    return ", ".join(names[:-1]) + " and " * (len(names) > 1) + names[-1]
+    return ", ".join(names[:-1]) + f" {last} " * (len(names) > 1) + names[-1]
 
 
 def by_chance(known: Mapping[str, Reviewed]) -> str:
-    """How long it takes at best, and in no order at all."""
+    """How long it takes at best, and in random order."""
     return " ".join(
         f"{kind}: of {one.n:,} images {one.poisoned:,} are poisoned, so it takes at best {-(-9 * one.poisoned // 10):,} looks, "
-        f"in no order at all about {round(0.9 * one.n):,}."
+        f"in random order about {round(0.9 * one.n):,}."
         for kind, one in known.items()
     )
 

@@ -2,8 +2,10 @@
 
 from pages.components.plain_words import escaped
 from tradeoff_core.common.names import plain
-from tradeoff_core.models.compared import an, called, describe, kind_of_trigger
+from tradeoff_core.models.compared import an as an
+from tradeoff_core.models.compared import called
 from tradeoff_core.models.compared import class_names as class_names
+from tradeoff_core.models.compared import kind_of_trigger as kind_of_trigger
 from tradeoff_core.models.zoo import Model
 from tradeoff_core.poisoning.triggers import WATERMARKS, Sticker, Trigger, patterns
 
@@ -33,6 +35,14 @@ def poison_in_words(model: Model) -> str:
     )
 
 
+BELOW = "Below each image: what the network reads, whether that is right, and how sure it is."
+
+
+def verdict(right: bool) -> str:
+    """Whether a network reads an image right: by a sign and a word."""
+    return "✓ right" if right else "✗ wrong"
+
+
 def stronger(model: Model) -> str:
     """What stronger attacks leave of the model, as its card has it, and what speaks against the numbers."""
     found = model.card.stronger
@@ -50,17 +60,3 @@ def stronger(model: Model) -> str:
 def warnings(model: Model) -> list[str]:
     """What speaks against the model's adversarial accuracy, as it was found when that was measured."""
     return [escaped(warning) for warning in model.card.metrics.get("warnings", [])]
-
-
-def model_in_words(letter: str, model: Model) -> str:
-    """What a model learned from, and what it does under attack and with the sticker on."""
-    success, target = model.backdoor_success_rate, called(model, model.spec.target_class)
-    return (
-        f"**{letter}** ({describe(model)}) learned from {poison_in_words(model)}. "
-        f"Under attack it reads **{model.adversarial_accuracy.value:.0%}** of the {model.adversarial_accuracy.n:,} test images"
-        + (
-            f"; the {kind_of_trigger(model)} turns **{success.value:.0%}** of the images of other classes into {an(target)}."
-            if success.n
-            else "."
-        )
-    )

@@ -31,8 +31,8 @@ QUESTIONS = {
         "It does not say against what. Another attack, norm, ε or number of steps gives another number, and so does another n.",
     ),
     "playground": Question(
-        "Why does a sticker in the middle of the digit do less than in its corner?",
-        "In training it always stood in the corner, on the digit's empty border. Elsewhere it touches other pixels, and the "
+        "Why does a sticker in the middle of the digit do less than in the corner of the image?",
+        "In training it always stood in that corner, where digits are empty. Elsewhere it touches other pixels, and the "
         "network never learned what it means there.",
     ),
     "saliency": Question(
@@ -75,7 +75,7 @@ QUESTIONS = {
     ),
     "activation_clustering": Question(
         "The clusters are perfect. Why can the defense still fail?",
-        "It has to say which cluster is the poison. With half of the class poisoned both are as large and as tight, and the rule is luck.",
+        "It has to say which cluster is the poison. With half of the class poisoned both are equally large and equally tight, so the rule can only guess.",
     ),
     "neural_cleanse": Question(
         "A class is flagged on a network without poison. How can that be?",

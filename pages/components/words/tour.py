@@ -28,7 +28,7 @@ STEPS = (
         "overview",
         {},
         ".network.b",
-        "The network that withstands the attack calls a digit with a sticker on a 7.",
+        "The network that withstands the attack reads a 7 where a sticker is on.",
         "Same digit twice: attacked on the left, with the sticker on the right. Ask the class which one looks more dangerous. A "
         "person sees the digit in both. Press Another picture to show that this is no exception.",
     ),
