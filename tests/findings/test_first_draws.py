@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tradeoff_core.attacks.attack import Attack
-from tradeoff_core.datasets import Split, load_dataset
+from tradeoff_core.datasets import Split, in_the_repository, load_dataset
 from tradeoff_core.explanations.sticker_share import MEASURED_METHODS, correlate
 from tradeoff_core.findings import first_draws, results
 from tradeoff_core.models import zoo
@@ -30,9 +30,10 @@ def shipped(model):
 
 @pytest.mark.parametrize("name", zoo.model_ids())
 def test_everything_that_pages_show_first_is_shipped_and_nothing_else(name):
-    there, asked = shipped(zoo.find_model(name))
+    model = zoo.find_model(name)
+    there, asked = shipped(model)
     assert set(there) == set(asked), "python -m tradeoff_core.tools.first_draws ships it anew"
-    assert bool(there) == (not name.startswith("tiny-imagenet"))
+    assert bool(there) == (in_the_repository(model.spec.dataset) is not None)
 
 
 def test_there_is_no_file_of_other_weights():
