@@ -1,6 +1,7 @@
 """The run store: states, names, the trash, and archives that other installations made."""
 
 import errno
+import hashlib
 import io
 import json
 import os
@@ -9,6 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load, save
 
 from tradeoff_core.__main__ import main
 from tradeoff_core.common.locks import held
@@ -140,6 +143,15 @@ def changed_archive(store, name, change):
     return archive.getvalue()
 
 
+def with_nan(files, name):
+    weights, card = (f"{name}/{file}" for file in ("model.safetensors", "card.json"))
+    tensors = load(files[weights])
+    next(iter(tensors.values())).view(-1)[0] = torch.nan
+    files[weights] = save(tensors)
+    checksum = {"sha256": hashlib.sha256(files[weights]).hexdigest(), "bytes": len(files[weights])}
+    files[card] = json.dumps(json.loads(files[card]) | checksum).encode()
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize(
     ("change", "sentence"),
@@ -182,6 +194,7 @@ def changed_archive(store, name, change):
         ),
         (lambda files, name: files.update({f"{name}/spec.json": b'{"colour": 1}'}), "unknown field 'colour'"),
         (lambda files, name: files.update({f"{name}/spec.json": b"{}"}), "spec.json holds no spec"),
+        (lambda files, name: with_nan(files, name), "weights hold NaN"),
         (lambda files, _: files.clear(), "lacks spec.json"),
         (lambda files, name: files.update({f"{name}/result.json": b"{}"}), "holds no finished run"),
         (

@@ -345,7 +345,9 @@ def _check(folder: RunFolder) -> None:
         raise TradeoffError("the archive's spec.json holds no spec")
     spec_from_dict(spec)
     card = folder.read_card()
-    trained_network(folder, card, spec_from_dict(card.spec))
+    values = trained_network(folder, card, spec_from_dict(card.spec)).state_dict().values()
+    if not all(value.isfinite().all() for value in values):
+        raise TradeoffError("the archive's weights hold NaN or infinite values")
     folder.read_order()
     folder.check_epochs()
     if folder.read_result() is None:
