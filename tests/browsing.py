@@ -24,7 +24,8 @@ STANDS_STILL = """quiet => {
             .observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
     }
     const app = document.querySelector("[data-testid='stApp']");
-    if (app?.dataset.testScriptState !== 'notRunning' || !document.querySelector('h1'))
+    const placeholders = "[data-testid='stSkeleton'], [data-testid='stAppSkeleton']";  // their code is on its way
+    if (app?.dataset.testScriptState !== 'notRunning' || !document.querySelector('h1') || document.querySelector(placeholders))
         window.changed = performance.now();
     return performance.now() - window.changed > quiet;
 }"""
