@@ -192,11 +192,11 @@ def test_22_a_run_killed_within_the_second_training_loses_that_epoch_only(
 ):
     calls: list[int] = []
 
-    def dying(*arguments):
+    def dying(*arguments, **more):
         calls.append(1)
         if len(calls) == 5:  # 2 batches and 1 validation an epoch, of the second training only: in its second
             raise PowerCutError
-        return perturb(*arguments)
+        return perturb(*arguments, **more)
 
     perturb = loop.perturb
     monkeypatch.setattr(loop, "perturb", dying)

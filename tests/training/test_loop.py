@@ -79,11 +79,11 @@ def test_22_a_training_killed_within_an_epoch_loses_that_epoch_only(digits, tmp_
     whole, history = run(RECIPE, digits)
     checkpoint, calls = tmp_path / "checkpoint.safetensors", []
 
-    def dying(*arguments):
+    def dying(*arguments, **more):
         calls.append(1)
         if len(calls) == 13:  # 8 batches and 1 validation an epoch: in the middle of the second
             raise PowerCutError
-        return perturb(*arguments)
+        return perturb(*arguments, **more)
 
     perturb = loop.perturb
     monkeypatch.setattr(loop, "perturb", dying)
@@ -192,9 +192,9 @@ def test_epsilon_and_step_ramp_up_together():
 def test_the_epochs_train_on_the_ramp(digits, monkeypatch):
     seen: list[float] = []
 
-    def watched(*arguments):
+    def watched(*arguments, **more):
         seen.append(arguments[3].epsilon)
-        return perturb(*arguments)
+        return perturb(*arguments, **more)
 
     perturb = loop.perturb
     monkeypatch.setattr(loop, "perturb", watched)
@@ -206,9 +206,9 @@ def test_the_epochs_train_on_the_ramp(digits, monkeypatch):
 def test_every_epoch_shuffles_all_examples_anew(digits, monkeypatch):
     batches: list[list[int]] = []
 
-    def watched(network, images, *others):
+    def watched(network, images, *others, **more):
         batches.append(images.flatten(1).sum(1).tolist())  # a digit is known by its ink
-        return perturb(network, images, *others)
+        return perturb(network, images, *others, **more)
 
     perturb = loop.perturb
     monkeypatch.setattr(loop, "perturb", watched)
@@ -310,9 +310,9 @@ def test_a_wrong_class_is_never_the_label_and_any_other_as_likely():
 def test_targeted_training_aims_at_wrong_classes_and_reports_accuracy_under_its_attack(digits, monkeypatch):
     aims: list[torch.Tensor] = []
 
-    def watched(network, images, labels, *others):
+    def watched(network, images, labels, *others, **more):
         aims.append(labels)
-        return perturb(network, images, labels, *others)
+        return perturb(network, images, labels, *others, **more)
 
     perturb = loop.perturb
     monkeypatch.setattr(loop, "perturb", watched)
@@ -423,7 +423,7 @@ def test_adversarial_examples_are_made_of_augmented_images(digits, monkeypatch):
     images, labels = digits
     seen = []
 
-    def watched(_, images, *__):
+    def watched(_, images, *__, **___):
         seen.append(images)
         return images
 
