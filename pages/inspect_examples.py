@@ -33,7 +33,9 @@ def deciding(model: Model, label: int, layer: str, name: str, truth: bool) -> No
     if truth:
         worth.told(model, table, stands, imported)
     worth.compared(model, table, stands, name)
-    retraining.button(model, worth.detection(table, removed))
+    with st.container(key="retraining"):
+        st.markdown(words.now(model.card.metrics))
+        retraining.button(model, worth.detection(table, removed))
     worth.taken_along(model, table, stands, truth)
     worth.brought_in(model, table, kept)
 

@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from browsing import PATIENCE, opened, place_of, served, settle
+from browsing import PATIENCE, follow, opened, place_of, served, settle
 from playwright.sync_api import expect
 
 from tradeoff_core.inspection.walk import BETWEEN_GROUPS, CLICKS
@@ -79,7 +79,23 @@ def test_twenty_decisions_by_keyboard_survive_undo_reload_and_kill(browser, tmp_
         grid(page)
         looks_right(page, 8, 5, 4)
         becomes(lambda: marked(page), lambda found: found == drawn)
+        a_range_is_decided_at_once(page)
         page.close()
+
+
+def a_range_is_decided_at_once(page):
+    tiles = page.locator(".grid .tile")
+    tiles.nth(20).click()
+    tiles.nth(25).click(modifiers=["Shift"])
+    page.keyboard.press("Shift+ArrowLeft")
+    expect(page.locator(".told")).to_contain_text("5 selected")
+    page.get_by_role("button", name="Keep K").click()
+    looks_right(page, 8, 10, 4)
+    page.locator(".most").press("z")  # in a field it is a letter
+    looks_right(page, 8, 10, 4)
+    page.get_by_role("button", name="Detail").click()
+    page.keyboard.press("Control+z")
+    looks_right(page, 8, 5, 4)
 
 
 def test_from_a_bar_of_the_histogram_to_its_images_and_more_like_one(browser, address):
@@ -120,9 +136,17 @@ def test_sorting_and_filtering_need_no_server_and_tiles_are_few(browser, address
     page.locator(".turn").click()
     becomes(lambda: values(page), lambda found: found and found == sorted(found, reverse=True))
     page.wait_for_url("**view=loss.down**")
-    page.locator(".most").fill("0.5")
-    page.locator(".most").press("Tab")
-    becomes(lambda: values(page), lambda found: found and max(found) <= 0.5)
+    expect(page.locator("label.from")).to_contain_text("loss from")
+    page.locator(".most").press_sequentially("0.0005")
+    becomes(lambda: values(page), lambda found: found and max(found) <= 0.0005)
+    few = page.locator(".told span").first.inner_text()
+    assert few != "540 of 540 shown"
+    settle(page)
+    for name in ("Glossary", "Inspect"):
+        follow(page, name)
+        settle(page)
+    expect(page.locator(".most")).to_have_value("0.0005")
+    expect(page.locator(".told span").first).to_have_text(few)
     expect(page.locator(".grid .tile").first).to_have_attribute(
         "aria-label", re.compile(r"^Training image \d+, label 7, read 7, loss .*, not marked$")
     )
@@ -157,7 +181,6 @@ def test_a_tag_and_a_view_have_names_and_survive_a_reload(browser, address):
     grid(page)
     page.locator(".more summary").click()
     page.locator(".least").fill("0")
-    page.locator(".least").press("Tab")
     page.locator(".tag").fill("group")
     page.locator(".tag-all").click()
     count = int(re.match(r"\d+", page.locator(".told span").first.inner_text())[0])
@@ -170,12 +193,12 @@ def test_a_tag_and_a_view_have_names_and_survive_a_reload(browser, address):
     settle(page)
     page.reload()
     grid(page)
+    page.locator(".least").fill("")
     expect(page.locator(".told")).to_contain_text("540 of 540 shown")
     page.locator(".more summary").click()
     page.locator(".views").select_option("one side")
     expect(page.locator(".told")).to_contain_text(f"{count} of 540 shown")
     page.locator(".least").fill("")
-    page.locator(".least").press("Tab")
     page.locator(".tagged").select_option("group")
     expect(page.locator(".told")).to_contain_text(f"{count} of 540 shown")
     page.close()
@@ -204,6 +227,10 @@ def test_the_worked_example_finds_the_poison_in_a_few_clicks(browser, address):
         page.get_by_role("button", name="Scores and marks (CSV)").click()
     with open(download.value.path(), newline="") as file:
         removed = [int(row["index"]) for row in csv.DictReader(file) if row["mark"] == "remove"]
+    expect(page.locator(".next span")).to_have_text(f"{len(removed)} marked to remove")
+    page.locator(".grid").scroll_into_view_if_needed()
+    page.locator(".to-retrain").click()
+    expect(page.locator(".st-key-retraining button")).to_be_in_viewport()
     page.close()
     assert len(removed) <= 200
     poisoned = set(poisoned_indices())

@@ -26,6 +26,7 @@ def test_kappa_is_agreement_beyond_chance():
     expected = 0.5 * 0.25 + 0.5 * 0.75
     assert found.kappa == pytest.approx((0.75 - expected) / (1 - expected))
     assert math.isnan(judging.agreement({1: KEEP}, {1: KEEP}).kappa)
+    assert math.isnan(judging.agreement({1: REMOVE, 2: REMOVE}, theirs).kappa)  # who keeps none
     assert judging.agreement({}, theirs).n == 0
 
 

@@ -13,6 +13,7 @@ from pages.components import cache, inspection
 from pages.components.inspection import detail, keeping, sheets, worth
 from pages.components.poison_search import retraining
 from pages.components.words import inspecting
+from pages.components.words.searching import NOTHING_LEFT
 from tradeoff_core.findings import first_draws
 from tradeoff_core.findings.reviewing import reviewed, worked
 from tradeoff_core.inspection import review as room
@@ -189,7 +190,33 @@ def test_another_review_can_be_compared_with(table, subject):
         review(subject, name).add([Decision(1.0, name, 1, marks)])
     app = opened(PAGE)
     app.selectbox(key="compared").set_value("yours").run()
-    assert "You and the review 'yours' agree on **2** of 3 images" in everything_said(app)
+    said = everything_said(app)
+    assert "The review 'yours' removes **1** of the 540 images; you remove **1** of those too." in said
+    assert (
+        "agree on **2** of 3 that both decided: [Cohen's κ](glossary?term=Cohen%27s%20kappa) **0.40**" in said
+    )
+
+
+def test_right_marks_are_not_told_that_their_agreement_is_luck(table, subject):
+    """Who only removes agrees as often as luck has it: what the rule would remove is told instead."""
+    marks = tuple((int(index), Mark.REMOVE) for index in table.index[table.poisoned])
+    review(subject, "mine").add([Decision(1.0, "me", 1, marks)])
+    app = opened(PAGE)
+    said = everything_said(app)
+    assert "asked for as many as you remove, would remove **180** of the 540 images; you remove **" in said
+    assert "that both decided" not in said
+    assert "540 training images labelled 7. Click one" in said  # the menu says how they are sorted
+    assert "This network's backdoor success is **100%**" in said
+    assert "the poison is in" not in app.selectbox(key="class").help
+
+
+def test_a_class_is_not_removed_as_a_whole(table, subject):
+    review(subject, "mine").add(
+        [Decision(1.0, "me", 1, tuple((int(one), Mark.REMOVE) for one in table.index))]
+    )
+    app = opened(PAGE)
+    assert [one.value for one in app.warning] == [NOTHING_LEFT]
+    assert not any("Retrain" in button.label for button in app.button)
 
 
 def put(app, content, name="mine.csv"):

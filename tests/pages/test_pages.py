@@ -3,6 +3,7 @@
 import io
 import logging
 import re
+from dataclasses import replace
 from urllib.parse import unquote
 
 import pytest
@@ -295,6 +296,8 @@ def test_every_model_has_a_label_of_its_own():
         "Adversarial ε 0.3, clean-label",
         "Interval bounds ε 0.4, clean-label",
     } <= set(labels)
+    cleaned = replace(models[0], spec=replace(models[0].spec, removed=tuple(range(180))))
+    assert model_picker.describe(cleaned) == f"{model_picker.describe(models[0])}, without 180"
 
 
 def test_the_cards_stronger_attacks_are_told_beside_the_number():

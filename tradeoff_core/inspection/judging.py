@@ -19,7 +19,7 @@ MOST_OF_IT = 0.9  # the share of the poison that is worth telling how long it ta
 class Agreement:
     """How often two agree of `n` examples over which both decided, and Cohen's kappa: that, beyond chance.
 
-    Kappa is NaN where both say the same of all, or where there is nothing to compare.
+    Kappa is NaN where one says the same of all: luck then explains every agreement.
     """
 
     n: int
@@ -33,7 +33,7 @@ def agreement(mine: Mapping[int, Mark], theirs: Mapping[int, Mark]) -> Agreement
     both = [one for one in mine if mine[one] in decided and theirs.get(one) in decided]
     left, right = [mine[one] for one in both], [theirs[one] for one in both]
     agreed = sum(one is other for one, other in zip(left, right, strict=True))
-    if len({*left, *right}) < 2:
+    if len({*left}) < 2 or len({*right}) < 2:
         return Agreement(len(both), agreed, float("nan"))
     from sklearn.metrics import cohen_kappa_score
 

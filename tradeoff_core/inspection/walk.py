@@ -17,7 +17,7 @@ BETWEEN_GROUPS = 0.0  # of the score: above it is one group, below it the other
 CLICKS = (
     "Open the menu of networks",
     "Choose the network with adversarial training at ε 0.3 and clean-label poison",
-    "Type 0 into the field From: only the group with the white squares is left",
+    "Type 0 into the field *near the smaller cluster from*: only the group with the white squares is left",
     "Remove all shown",
 )
 

@@ -29,10 +29,10 @@ def describe(model: Model) -> str:
     poison, words = model.spec.poison, model.spec.training_in_words
     training = words[0].upper() + words[1:]
     labels = poison.labels.value if poison else "no poison"
+    watermark = " watermark" if isinstance(model.spec.trigger, Watermark) else ""
+    cleaned = f", without {len(model.spec.removed):,}" if model.spec.removed else ""
     yours = f", yours{_called(model)}" if is_own_run(model) else ""
-    return (
-        f"{training}, {labels}" + (" watermark" if isinstance(model.spec.trigger, Watermark) else "") + yours
-    )
+    return f"{training}, {labels}{watermark}{cleaned}{yours}"
 
 
 def _called(model: Model) -> str:

@@ -78,6 +78,7 @@ def show(
             "saved": stands.told.get(hand, 0),
             "problem": problem,
             "kept": words.kept(read_only()),
+            "retrain": not read_only(),
             "near": near,
             "like": like,
             "selection": _selection(model, table),
@@ -209,10 +210,10 @@ def _names(table: Table) -> list[str]:
 
 
 def _view_in_address(table: Table) -> dict[str, Any]:
-    """How the address says that the grid is sorted."""
+    """How the address says that the grid is sorted, and whether it does."""
     sort, _, way = st.query_params.get(IN_ADDRESS, "").partition(".")
     known = sort in _names(table)
-    return {"sort": sort if known else FIRST.value, "down": not (known and way == "up")}
+    return {"sort": sort if known else FIRST.value, "down": not (known and way == "up"), "named": known}
 
 
 def _remember_view(table: Table) -> None:

@@ -12,11 +12,14 @@ function options(menu, entries, value) {
   return menu.value;
 }
 
+function sortsOf({ data }) {
+  return [...data.scores.map(({ name, title }) => [name, title]), ["apart", "how far the plot's two disagree"], ["order", "place in the data set"]];
+}
+
 /** Every menu anew: when another table is shown, and when tags or views are others. */
 function fillMenus(grid) {
-  const { view, data } = grid;
-  const sorts = [...data.scores.map(({ name, title }) => [name, title]), ["apart", "how far the plot's two disagree"], ["order", "place in the data set"]];
-  view.sort = options(grid.find(".sort"), sorts, view.sort);
+  const { view } = grid;
+  view.sort = options(grid.find(".sort"), sortsOf(grid), view.sort);
   grid.find(".size").value = String(grid.size);
   for (const end of ["least", "most"]) grid.find(`.${end}`).value = view[end];
   options(grid.find(".views"), [["", "as you left it"], ...Object.keys(grid.views).sort().map((name) => [name, name])], grid.viewed ?? "");
@@ -35,6 +38,9 @@ function fillCounts(grid) {
   };
   const read = counted((place) => data.predicted[place]), marked = counted((place) => marks[place]);
   const classes = [...read.all.keys()].sort((one, two) => one - two);
+  const score = grid.score();
+  grid.find(".of").textContent = score?.title ?? "";
+  for (const end of ["from", "to"]) grid.find(`.${end}`).hidden = !score;
   view.predicted = options(
     grid.find(".predicted"), [["", "anything"], ...classes.map((one) => [String(one), `${data.classes[one]} (${read.text(one)})`])], view.predicted,
   );
@@ -72,6 +78,35 @@ function asText(grid) {
   return JSON.stringify({ ...Object.fromEntries(KEPT_IN_A_VIEW.map((name) => [name, grid.view[name]])), size: grid.size, axes: grid.plot.axes });
 }
 
+function setView(grid, kept) {
+  for (const one of KEPT_IN_A_VIEW) if (typeof kept[one] === typeof grid.view[one]) grid.view[one] = kept[one];
+  if (kept.size >= 36 && kept.size <= 160) grid.size = kept.size;
+  if (Array.isArray(kept.axes)) grid.plot.axes = kept.axes.slice(0, 2).map(String);
+}
+
+/** Keep for this tab what is shown: a grid that is drawn anew shows it again. */
+function remember(grid) {
+  const kept = JSON.stringify({ shows: asText(grid), only: grid.only });
+  if (kept === grid.remembered) return;
+  grid.remembered = kept;
+  try {
+    sessionStorage.setItem(`inspect-${grid.key}`, kept);
+  } catch { /* a browser that keeps nothing */ }
+}
+
+/** Show what this tab showed, unless the address names another order or other images. */
+function recall(grid, named) {
+  try {
+    const { shows, only } = JSON.parse(sessionStorage.getItem(`inspect-${grid.key}`)), kept = JSON.parse(shows);
+    if (grid.data.selection || !sortsOf(grid).some(([name]) => name === kept.sort)) return;
+    const { sort, down } = grid.view;
+    if (named && kept.sort !== sort) return;
+    setView(grid, kept);
+    if (named) grid.view.down = down;
+    grid.only = only;
+  } catch { /* nothing was kept */ }
+}
+
 /** Sort and filter as a view says; what it says of scores and tags that are not here is left out. */
 function apply(grid, name) {
   let kept = {};
@@ -80,9 +115,7 @@ function apply(grid, name) {
   } catch { /* somebody else's file: nothing is changed */ }
   grid.viewed = name;
   if (!name || typeof kept !== "object" || kept === null) return;
-  for (const one of KEPT_IN_A_VIEW) if (typeof kept[one] === typeof grid.view[one]) grid.view[one] = kept[one];
-  if (kept.size >= 36 && kept.size <= 160) grid.size = kept.size;
-  if (Array.isArray(kept.axes)) grid.plot.axes = kept.axes.slice(0, 2).map(String);
+  setView(grid, kept);
   fillMenus(grid);
   fillCounts(grid);
   grid.changed();
@@ -90,7 +123,7 @@ function apply(grid, name) {
 
 function listenToChoices(grid) {
   for (const name of ["sort", "predicted", "marked", "tagged", "least", "most"])
-    grid.find(`.${name}`).onchange = (event) => {
+    grid.find(`.${name}`).oninput = (event) => {
       grid.view[name] = event.target.value;
       if (name === "sort") for (const end of ["least", "most"]) grid.view[end] = grid.find(`.${end}`).value = "";
       grid.changed();

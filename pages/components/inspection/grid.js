@@ -45,11 +45,13 @@ class Grid {
     this.send = send;
     const other = this.key !== data.key;
     if (other) {
-      Object.assign(this, { key: data.key, pending: [], undoable: [], at: 0, only: null, open: false });
-      Object.assign(this.view, { predicted: "", marked: "", tagged: "", least: "", most: "" }, data.view);
+      Object.assign(this, { key: data.key, pending: [], undoable: [], at: 0, anchor: null, only: null, open: false });
+      const { named, ...view } = data.view;
+      Object.assign(this.view, { predicted: "", marked: "", tagged: "", least: "", most: "" }, view);
       this.viewed = "";
       this.wanted = null;
       this.selection = undefined;
+      recall(this, named);
     }
     if (data.hand === hand()) this.pending = this.pending.filter((step) => step.number > data.saved);
     this.readSteps();
@@ -60,7 +62,7 @@ class Grid {
     if (data.like && this.wanted === data.like.asked) {
       this.wanted = null;
       this.only = { places: [...data.like.of, ...data.like.near], name: `${data.like.near.length} most like ${data.like.name}` };
-      this.at = 0;
+      Object.assign(this, { at: 0, anchor: null });
     }
     const menus = JSON.stringify([data.scores.map(({ name }) => name), [...this.tags.keys()], Object.keys(this.views)]);
     if (other || this.menus !== menus) fillMenus(this);
@@ -117,6 +119,7 @@ class Grid {
     this.places = kept;
     this.at = Math.max(0, Math.min(this.at ?? 0, kept.length - 1));
     fillCounts(this);
+    remember(this);
   }
 
   /** Only the rows in view are elements. */
@@ -125,6 +128,7 @@ class Grid {
     const width = this.size + GAP, height = this.size + CAPTION + GAP;
     this.across = Math.max(1, Math.floor((grid.clientWidth - 4) / width));
     const rows = Math.ceil(this.places.length / this.across);
+    this.stretch = this.range();
     all.style.height = `${Math.max(1, rows * height)}px`;
     const first = Math.max(0, Math.floor(grid.scrollTop / height) - 1) * this.across;
     const last = (Math.ceil((grid.scrollTop + grid.clientHeight) / height) + 1) * this.across;
@@ -140,7 +144,7 @@ class Grid {
   /** A tile, made anew only where it has changed. */
   kept(place, number, width, height) {
     const sort = this.view.sort === "apart" ? this.plot.axes : this.view.sort;
-    const looks = `${place} ${number} ${this.marks[place]} ${number === this.at} ${width} ${this.across} ${this.places.length} ${sort}`;
+    const looks = `${place} ${number} ${this.marks[place]} ${number === this.at} ${this.chosen(number)} ${width} ${this.across} ${this.places.length} ${sort}`;
     if (this.tilesOf !== this.data.key + !!this.data.poisoned || this.tiles.size > 2000)
       [this.tilesOf, this.tiles] = [this.data.key + !!this.data.poisoned, new Map()];
     if (!this.tiles.has(looks)) this.tiles.set(looks, this.tile(place, number, width, height));
@@ -155,13 +159,13 @@ class Grid {
     if (mark) picture.append(make("span", { className: "badge", textContent: { keep: "✓ K", remove: "✗ R", unsure: "? U" }[mark] }));
     if (data.poisoned?.[place] === "1") picture.append(make("span", { className: "poison", textContent: "poisoned" }));
     const tile = make(
-      "div", { className: `tile ${mark} ${number === this.at ? "here" : ""}`, id: `tile-${number}` },
+      "div", { className: `tile ${mark} ${number === this.at ? "here" : ""} ${this.chosen(number) ? "chosen" : ""}`, id: `tile-${number}` },
       picture, make("small", { textContent: `read ${read}` }), make("small", { textContent: value }),
     );
     tile.style.cssText = `left:${(number % this.across) * width + 2}px;top:${Math.floor(number / this.across) * height}px;width:${width}px`;
     tile.dataset.number = String(number);
     for (const [name, said] of Object.entries({
-      role: "option", "aria-selected": String(number === this.at), "aria-setsize": String(this.places.length),
+      role: "option", "aria-selected": String(this.chosen(number)), "aria-setsize": String(this.places.length),
       "aria-posinset": String(number + 1), "aria-label": this.described(place, value),
     })) tile.setAttribute(name, said);
     return tile;
@@ -184,8 +188,13 @@ class Grid {
     const done = removed + kept + unsure;
     this.find(".counts").textContent =
       `${done.toLocaleString("en")} of ${n.toLocaleString("en")} decided: ${removed} remove, ${kept} keep, ${unsure} unsure`;
+    this.find(".next").hidden = !removed;
+    this.find(".next span").textContent = `${removed.toLocaleString("en")} marked to remove`;
+    this.find(".to-retrain").hidden = !data.retrain;
     this.find(".turn").textContent = view.down ? "↓ high first" : "↑ low first";
     const told = [make("span", { textContent: `${places.length.toLocaleString("en")} of ${n.toLocaleString("en")} shown` })];
+    const [from, until] = this.stretch;
+    if (until > from) told.push(make("span", { textContent: `${(until - from + 1).toLocaleString("en")} selected` }));
     if (only) {
       const all = make("button", { type: "button", className: "everything", textContent: `${only.name} ✕` });
       all.onclick = () => this.show(null);
@@ -204,16 +213,23 @@ class Grid {
 
   goTo(place) {
     const at = this.places.indexOf(place);
-    if (at >= 0) this.move(at);
+    if (at >= 0) this.select(at);
     else this.show({ places: [place, ...this.places], name: "and its neighbour" });
   }
 
   show(only) {
     this.only = only;
+    this.anchor = null;
     this.at = 0;
     this.find(".grid").scrollTop = 0;
     this.list();
     this.draw();
+  }
+
+  /** Go there; `on` stretches what is selected until there. */
+  select(to, on = false) {
+    this.anchor = on ? (this.anchor ?? this.places[this.at]) : null;
+    this.move(to);
   }
 
   move(to) {
@@ -237,22 +253,27 @@ class Grid {
     this.send("steps", { hand: hand(), key: this.key, tried: (this.tried = (this.tried ?? 0) + 1), steps });
   }
 
-  mark(letter, places, advance) {
+  mark(letter, places) {
     if (!places.length) return;
     const before = places.map((place) => [place, this.marks[place]]);
     this.step({ marks: places.map((place) => [place, LETTERS[letter] ?? null]), draws: places.map((place) => [place, letter]) });
     this.undoable.push(before);
-    const there = this.places[this.at];
     this.list();
-    if (advance && this.places[this.at] === there) this.move(this.at + 1);
-    else this.draw();
+    this.draw();
+  }
+
+  /** Mark what is selected, and go to what follows. */
+  decide(letter) {
+    const [first, last] = this.range(), there = this.places[last];
+    this.mark(letter, this.here());
+    this.select(this.places[last] === there ? last + 1 : first);
   }
 
   undo() {
     const before = this.undoable.pop() ?? []; // of a step before this page was loaded the server knows
     this.step({ undo: true, draws: before });
     this.list();
-    if (before.length === 1 && this.places.includes(before[0][0])) this.move(this.places.indexOf(before[0][0]));
+    if (before.length === 1 && this.places.includes(before[0][0])) this.select(this.places.indexOf(before[0][0]));
     else this.draw();
   }
 
@@ -262,19 +283,31 @@ class Grid {
     this.send("like", { asked: this.wanted, places, name });
   }
 
+  likeHere() {
+    const here = this.here();
+    this.like(here, here.length > 1 ? `the ${here.length.toLocaleString("en")} selected` : `image ${this.data.index[here[0]]}`);
+  }
+
   press(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const here = this.places[this.at], page = this.across * Math.max(1, Math.floor(this.find(".grid").clientHeight / (this.size + CAPTION + GAP)));
+    const page = this.across * Math.max(1, Math.floor(this.find(".grid").clientHeight / (this.size + CAPTION + GAP)));
     const moves = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.across, ArrowUp: -this.across, PageDown: page, PageUp: -page,
       Home: -this.places.length, End: this.places.length };
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    if (key in moves) this.move(this.at + moves[key]);
-    else if (key in LETTERS) this.mark(key, here === undefined ? [] : [here], true);
-    else if (key === "z") this.undo();
-    else if (key === "l") this.like(here === undefined ? [] : [here], `image ${this.data.index[here]}`);
+    if (key in moves) this.select(this.at + moves[key], event.shiftKey);
+    else if (key in LETTERS) this.decide(key);
+    else if (key === "l") this.likeHere();
     else if (key === " ") this.toggle();
     else if (key === "Escape" && (this.open || this.only)) this.open ? this.toggle() : this.show(null);
     else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** Z takes back wherever the focus is, but in a field where one types. */
+  pressAnywhere(event) {
+    if (event.key.toLowerCase() !== "z" || event.altKey || event.shiftKey || event.target.matches("[type=text], [type=number]")) return;
+    this.undo();
     event.preventDefault();
     event.stopPropagation();
   }
@@ -289,23 +322,40 @@ class Grid {
     if (this.only) this.only.sorted = true;
     this.list();
     this.find(".grid").scrollTop = 0;
+    this.anchor = null;
     this.at = 0;
     this.draw();
-    const { sort, down, predicted } = this.view;
-    this.send("view", { sort, down, predicted });
+    const { sort, down } = this.view, told = `${sort} ${down}`;
+    if (this.toldView !== told) this.send("view", { sort, down });
+    this.toldView = told;
+  }
+
+  /** Where the selection begins and ends among those shown: at one image unless it was stretched with shift. */
+  range() {
+    const anchor = this.places.indexOf(this.anchor);
+    return anchor < 0 ? [this.at, this.at] : [Math.min(anchor, this.at), Math.max(anchor, this.at)];
+  }
+
+  chosen(number) {
+    const [first, last] = this.stretch;
+    return first <= number && number <= last;
   }
 
   here() {
-    return this.places[this.at] === undefined ? [] : [this.places[this.at]];
+    const [first, last] = this.range();
+    return this.places.slice(first, last + 1);
   }
 
   listen() {
     const grid = this.find(".grid");
     grid.addEventListener("keydown", (event) => this.press(event));
+    this.root.addEventListener("keydown", (event) => this.pressAnywhere(event));
+    // a button that goes once it is clicked takes the focus along
+    this.root.addEventListener("click", () => this.root.getRootNode().activeElement ?? grid.focus({ preventScroll: true }));
     grid.addEventListener("scroll", () => this.draw(), { passive: true });
     grid.addEventListener("click", (event) => {
       const tile = event.target.closest(".tile");
-      if (tile) this.move(Number(tile.dataset.number));
+      if (tile) this.select(Number(tile.dataset.number), event.shiftKey);
     });
     grid.addEventListener("dblclick", (event) => event.target.closest(".tile") && this.toggle());
     new ResizeObserver(() => this.data && this.draw()).observe(grid);
@@ -316,16 +366,15 @@ class Grid {
       made.onclick = act;
       return made;
     };
-    const here = () => this.here();
     const marked = (letter) => this.marks.flatMap((one, place) => (one === letter ? [place] : []));
-    this.find(".marks").replaceChildren(
-      button("Remove", "R", () => this.mark("r", here(), true)), button("Keep", "K", () => this.mark("k", here(), true)),
-      button("Unsure", "U", () => this.mark("u", here(), true)), button("Undo", "Z", () => this.undo()),
-      button("Detail", "space", () => this.toggle()),
-      button("More like this", "L", () => this.like(here(), `image ${this.data.index[this.places[this.at]]}`)),
+    this.find(".to-retrain").onclick = () => document.querySelector(".st-key-retraining")?.scrollIntoView({ block: "center" });
+    this.find(".keys").replaceChildren(
+      button("Remove", "R", () => this.decide("r")), button("Keep", "K", () => this.decide("k")),
+      button("Unsure", "U", () => this.decide("u")), button("Undo", "Z", () => this.undo()),
+      button("Detail", "space", () => this.toggle()), button("More like this", "L", () => this.likeHere()),
       button("More like those removed", "", () => this.like(marked("r"), "those removed")),
-      button("Remove all shown", "", () => this.mark("r", [...this.places], false)),
-      button("Keep all shown", "", () => this.mark("k", [...this.places], false)),
+      button("Remove all shown", "", () => this.mark("r", [...this.places])),
+      button("Keep all shown", "", () => this.mark("k", [...this.places])),
     );
   }
 }

@@ -28,6 +28,10 @@ KINDS = {  # how the ids end of the networks that the paper is about
     "clean-label, adversarial": ("-clean-label-pgd-0.3", "-clean-label-pgd-8-255"),
 }
 SPECTRAL, CLUSTERING = "spectral signatures", "activation clustering"
+RULES = {
+    SPECTRAL: "Spectral signatures, asked for as many as you remove, would remove",
+    CLUSTERING: "Activation clustering would remove",
+}
 
 
 def subject_of(model: Model, table: Table) -> Subject:
@@ -129,18 +133,24 @@ def example(model: Model) -> None:
 
 
 def compared(model: Model, table: Table, stands: Standing, name: str) -> None:
-    """How far the marks agree with a defense's, or with another review."""
+    """What a defense or another review removes, and how far the marks agree with it."""
     if not stands.marks:
         return
     subject = subject_of(model, table)
     others = [] if read_only() else [one for one in names(subject) if one != name]
     other = st.selectbox("Compare with", [SPECTRAL, CLUSTERING, *others], key="compared", width=320)
+    mine = {index for index, mark in stands.marks.items() if mark is Mark.REMOVE}
     if other in others:
         theirs = dict(standing(review(subject, other).decisions()).marks)
-        said = f"the review '{other}'"
+        said = f"The review '{other}' removes"
     else:
-        theirs, said = _verdict(model, table, other, stands.count(Mark.REMOVE)), other
-    st.markdown(words.agrees(said, judging.agreement(stands.marks, theirs)))
+        theirs = _verdict(model, table, other, len(mine))
+        said = RULES[other]
+    removed = {index for index, mark in theirs.items() if mark is Mark.REMOVE}
+    st.markdown(
+        f"{words.would_remove(said, len(removed), len(table.index), len(mine & removed))} "
+        f"{words.agrees(judging.agreement(stands.marks, theirs))}"
+    )
 
 
 def _verdict(model: Model, table: Table, defense: str, count: int) -> dict[int, Mark]:

@@ -4,7 +4,7 @@ import time
 
 import streamlit as st
 
-from pages.components.words.searching import retrained
+from pages.components.words.searching import NOTHING_LEFT, retrained
 from tradeoff_core.common.paths import read_only, runs_folder
 from tradeoff_core.datasets import available
 from tradeoff_core.defenses.applied import without
@@ -22,6 +22,9 @@ def button(model: Model, detection: Detection) -> None:
         st.caption("Nothing is removed, so there is nothing to retrain without.")
         return
     if read_only():
+        return
+    if detection.removed.all():
+        st.warning(NOTHING_LEFT, icon=":material/warning:")
         return
     if model.trained_elsewhere:
         st.caption("This network was trained elsewhere, so it cannot be retrained here.")

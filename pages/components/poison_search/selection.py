@@ -40,8 +40,7 @@ def class_and_layer(model: Model, left: DeltaGenerator, right: DeltaGenerator) -
             names,
             "class",
             target,
-            help="Training images with this label are inspected. A defender would try them all"
-            + (f"; the poison is in the class {target}." if model.spec.poison else "."),
+            help="Training images with this label are inspected. A defender would try them all.",
         )
     with right:
         layer = model_picker.chosen_from(

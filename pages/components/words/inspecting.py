@@ -1,7 +1,9 @@
 """Inspecting in words: the scores, where marks are kept, and what they are worth."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from pages.components.words.glossary import link
 from tradeoff_core.findings.reviewing import Reviewed, Worked
 from tradeoff_core.inspection.judging import Agreement, Judged
 from tradeoff_core.inspection.table import MEAN_RANK, Score
@@ -41,8 +43,8 @@ IMPORT_HELP = (
 def task(label: str, n: int) -> str:
     """What is to be done."""
     return (
-        f"{n:,} training images labelled {label}, the most suspicious first. Click one, then press **R** to remove it, **K** "
-        "to keep it, or **U** if you are unsure."
+        f"{n:,} training images labelled {label}. Click one, or a range with shift, then press **R** to remove, **K** to "
+        "keep, or **U** if you are unsure."
     )
 
 
@@ -152,12 +154,23 @@ def example(one: Worked) -> str:
     )
 
 
-def agrees(other: str, one: Agreement) -> str:
-    """How far two agree."""
-    if not one.n:
-        return f"You and {other} have not decided on the same images yet."
-    kappa = "" if one.kappa != one.kappa else f"; beyond chance, Cohen's κ is **{one.kappa:.2f}**"
-    return f"You and {other} agree on **{one.agreed:,}** of {one.n:,} images{kappa}."
+def would_remove(other: str, removed: int, n: int, shared: int) -> str:
+    """What another removes of n images, and how many of these the person removes too."""
+    too = f"; you remove **{shared:,}** of those too" if removed else ""
+    return f"{other} **{removed:,}** of the {n:,} images{too}."
+
+
+def agrees(one: Agreement) -> str:
+    """How far two agree, where that could be more than luck."""
+    if one.kappa != one.kappa:
+        return ""
+    kappa = link("Cohen's kappa", "Cohen's κ")
+    return f"You agree on **{one.agreed:,}** of {one.n:,} that both decided: {kappa} **{one.kappa:.2f}** (0 is luck, 1 always)."
+
+
+def now(metrics: Mapping[str, Any]) -> str:
+    """What the network does before it is cleaned."""
+    return f"This network's backdoor success is **{metrics['backdoor_success_rate']:.0%}**."
 
 
 def nothing_here(label: str) -> str:

@@ -23,6 +23,9 @@ UNCENTRED = (
 )
 
 
+NOTHING_LEFT = "All images of this class are removed. A class without images cannot be learned: keep some."
+
+
 def images(count: int) -> str:
     """A number of images, in words."""
     return f"{count:,} image" + ("" if count == 1 else "s")
