@@ -118,6 +118,33 @@ def test_it_draws_drags_and_attacks(page):
     assert reads(page) != before
 
 
+def swiped(page, slider, across, down):
+    """What a slider shows, and how far the page has moved, after a real finger went over it from its middle."""
+    slider.evaluate("one => one.scrollIntoView({ block: 'center' })")
+    box, before = slider.bounding_box(), page.evaluate("scrollY")
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    finger = page.context.new_cdp_session(page)
+    for step in range(9):
+        place = {"x": x + across * step / 8, "y": y + down * step / 8}
+        kind = "touchMove" if step else "touchStart"
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [place]})
+        page.wait_for_timeout(16)
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_timeout(100)
+    return slider.input_value(), page.evaluate("scrollY") - before
+
+
+def test_a_swipe_that_scrolls_the_page_leaves_a_slider_alone(page):
+    slider = page.locator("[data-of='attack.epsilon']")
+    value, moved = swiped(page, slider, 0, -150)
+    assert value == "0"
+    assert moved > 50
+    assert page.evaluate("document.querySelector('.playground').playground.state.attack.epsilon") == 0
+    value, moved = swiped(page, slider, 40, 0)
+    assert float(value) > 0.2
+    assert moved == 0
+
+
 def test_on_a_phone_and_on_paper_nothing_is_cut(page):
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)

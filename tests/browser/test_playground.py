@@ -100,9 +100,37 @@ def test_a_digit_that_is_drawn_is_read_by_both_networks_wherever_it_is_drawn(pag
         answered(page)
         expect(page.locator(".sentence")).to_have_text("Both read a 1.", use_inner_text=True)
     page.get_by_label("Erase").check()
-    drag(page, (14, 1), (14, 27))
+    drag(page, (22, 1), (22, 27))
     page.mouse.up()
     expect(page.locator(".sentence")).to_contain_text("Draw a digit")
+
+
+def test_ink_stays_where_it_is_drawn_and_a_stroke_is_taken_back(page):
+    def paper():
+        return page.locator(".paper").evaluate("one => one.toDataURL()")
+
+    page.get_by_role("button", name="Clear").click()
+    answered(page)
+    assert [read(page, panel)[0] for panel in "ab"] == ["–", "–"]
+    empty = paper()
+    drag(page, (5, 4), (5, 12))
+    drawn = paper()
+    page.mouse.up()
+    answered(page)
+    seen = page.locator(".network.a canvas").first.evaluate(
+        "one => [...one.getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 === 0)"
+    )
+    rows, columns = np.nonzero(np.reshape(seen, (28, 28)) > 100)
+    assert (columns.mean(), np.ptp(rows) + 1) == pytest.approx((14, 20), abs=1)
+    assert paper() == drawn != empty
+    drag(page, (20, 4), (20, 12))
+    page.mouse.up()
+    assert paper() != drawn
+    page.get_by_role("button", name="Undo").click()
+    assert paper() == drawn
+    page.keyboard.press("Control+z")
+    assert paper() == empty
+    expect(page.get_by_role("button", name="Undo")).to_be_disabled()
 
 
 def test_the_bars_follow_the_sticker_that_is_dragged_without_the_server(browser, address):

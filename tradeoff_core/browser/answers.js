@@ -45,25 +45,26 @@ function furnish(panel, network, names) {
   panel.replaceChildren(name, ...(network.chain ? [reads, pictures, bars] : [made("p", { textContent: network.why })]));
 }
 
-/** Draw what a network said, and whether that is right where the truth is known. @param {Side} side @param {number | null} truth */
-function drawAnswer({ panel, said, network }, names, epsilon, stamped, truth) {
-  const read = largest(said.shares), [sees, added, looks] = panel.querySelectorAll("canvas");
+/** Draw what a network said, and whether that is right where the truth is known; of blank paper it said nothing. @param {Side} side @param {number | null} truth */
+function drawAnswer({ panel, said, network }, names, epsilon, stamped, truth, blank) {
+  const read = largest(said.shares), shares = blank ? said.shares.map(() => 0) : said.shares, [sees, added, looks] = panel.querySelectorAll("canvas");
   const delta = said.image.map((value, i) => (epsilon > 0 ? 0.5 + (value - stamped[i]) / (2 * epsilon) : 0.5));
   for (const [canvas, paint, label] of [
     [sees, greys(said.image), `What ${network.letter} sees`],
     [added, greys(delta), epsilon > 0 ? "What the attack added: grey nothing, white brighter, black darker" : "No attack"],
-    [looks, signs(said.gradient), `Input gradient of ${names[read]}: orange pixels speak for it, blue ones against`],
+    [looks, signs(blank ? said.gradient.map(() => 0) : said.gradient), blank ? "Nothing" : `Input gradient of ${names[read]}: orange pixels speak for it, blue ones against`],
   ]) {
     canvasOf(paint, canvas);
     canvas.setAttribute("aria-label", label);
   }
   const verdict = read === truth ? { className: "verdict right", textContent: "✓ right" } : { className: "verdict wrong", textContent: "✗ wrong" };
-  panel.querySelector(".reads").replaceChildren(`reads ${names[read]} · ${percent(said.shares[read])} `, ...(truth === null ? [] : [made("span", verdict)]));
+  const reads = blank ? "–" : `reads ${names[read]} · ${percent(shares[read])} `;
+  panel.querySelector(".reads").replaceChildren(reads, ...(truth === null ? [] : [made("span", verdict)]));
   const bars = panel.querySelector(".bars");
-  bars.setAttribute("aria-label", [...said.shares].map((share, at) => `${names[at]}: ${percent(share)}`).join(", "));
+  bars.setAttribute("aria-label", [...shares].map((share, at) => `${names[at]}: ${percent(share)}`).join(", "));
   bars.querySelectorAll(".bar").forEach((bar, at) => {
-    bar.classList.toggle("read", at === read);
-    bar.querySelector("i").style.transform = `scaleX(${said.shares[at]})`;
-    bar.querySelector("b").textContent = percent(said.shares[at]);
+    bar.classList.toggle("read", at === read && !blank);
+    bar.querySelector("i").style.transform = `scaleX(${shares[at]})`;
+    bar.querySelector("b").textContent = blank ? "–" : percent(shares[at]);
   });
 }

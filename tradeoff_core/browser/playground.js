@@ -123,6 +123,7 @@ class Playground {
   }
 
   end() {
+    document.removeEventListener("keydown", this.undoes);
     for (const timer of [this.resting, this.telling]) clearTimeout(timer);
     for (const side of this.sides) side.worker.terminate();
     URL.revokeObjectURL(this.url);
@@ -169,12 +170,29 @@ class Playground {
         this.changed();
       };
     }
-    this.find(".clear").onclick = () => this.take({});
+    this.find(".clear").onclick = () => {
+      this.state.sticker.on = this.state.watermark.on = false;
+      this.take({});
+    };
+    this.find(".undo").onclick = () => this.undo();
+    this.undoes = (event) => {
+      if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.composedPath()[0].matches?.("input[type='text'], textarea")) return;
+      event.preventDefault();
+      this.undo();
+    };
+    document.addEventListener("keydown", this.undoes);
     this.find(".photo input").onchange = ({ target }) => {
       if (target.files.length) this.photograph(target.files[0]);
       target.value = ""; // the same file may be chosen again
     };
     this.find(".training input").oninput = ({ target }) => this.walk(Number(target.value));
+    let held = "";
+    this.root.onpointerdown = ({ target }) => { held = target.value; };
+    this.root.onpointercancel = ({ target }) => { // a finger on a slider turned out to scroll the page
+      if (target.type !== "range") return;
+      target.value = held;
+      target.dispatchEvent(new Event("input"));
+    };
     this.paper.onpointerdown = (event) => this.down(event);
     this.paper.onpointermove = (event) => this.moves?.(this.placeOf(event));
     this.paper.onpointerup = this.paper.onpointercancel = () => this.up();
@@ -202,16 +220,20 @@ class Playground {
     }
     const erases = this.find("[value='erase']").checked, stroke = { erases, width: erases ? RUBBER : PEN, points: [] };
     strokes.push(stroke);
-    this.draws = true;
     this.moves = (point) => { stroke.points.push(point); this.changed(); };
     this.moves([x, y]);
   }
 
   up() {
+    if (!this.moves) return;
     this.moves = null;
-    if (!this.draws) return;
-    this.draws = false;
-    if (!this.underlay()) this.state.strokes = centred(this.state.strokes);
+    this.changed();
+  }
+
+  /** Take the last stroke back. */
+  undo() {
+    if (this.moves) return;
+    this.state.strokes.pop();
     this.changed();
   }
 
@@ -224,15 +246,18 @@ class Playground {
     return digit === null ? null : Float64Array.from(this.digits.slice(digit * SIDE ** 2, (digit + 1) * SIDE ** 2));
   }
 
-  /** What is drawn, and the same with the triggers on. */
+  /** What the networks see, the same with the triggers on, and the paper: strokes stay there, and are seen where MNIST has its digits. */
   images() {
-    const { strokes, sticker, watermark } = this.state, under = this.underlay();
-    // while a pen is down its strokes stay where they are drawn; the networks see them where MNIST has its digits
-    const clean = drawnInk(under, this.draws && !under ? centred(strokes) : strokes);
-    let stamped = clean;
-    if (watermark.on) stamped = mark(stamped, new Float32Array(bytesOf(this.data.watermarks[watermark.pattern]).buffer), watermark.amplitude);
-    if (sticker.on) stamped = stamp(stamped, this.picture(), sticker.row, sticker.column, sticker.opacity);
-    return { clean, stamped, paper: this.draws ? drawnInk(under, strokes) : stamped };
+    const { strokes } = this.state, under = this.underlay(), moved = !under && strokes.length > 0;
+    const clean = drawnInk(under, moved ? centred(strokes) : strokes), stamped = this.triggered(clean);
+    return { clean, stamped, paper: moved ? this.triggered(drawnInk(null, strokes)) : stamped };
+  }
+
+  /** An image with the triggers that are on. */
+  triggered(image) {
+    const { sticker, watermark } = this.state;
+    if (watermark.on) image = mark(image, new Float32Array(bytesOf(this.data.watermarks[watermark.pattern]).buffer), watermark.amplitude);
+    return sticker.on ? stamp(image, this.picture(), sticker.row, sticker.column, sticker.opacity) : image;
   }
 
   /** Draw the state, and ask the networks about it. */
@@ -275,6 +300,7 @@ class Playground {
       const output = control.parentElement.querySelector("output");
       if (output) output.textContent = Number.isInteger(value) ? value : value.toFixed(2);
     }
+    this.find(".undo").disabled = !this.state.strokes.length;
     const label = this.data.digits.labels[this.state.digit];
     this.find(".digits").querySelectorAll("button").forEach((button, at) => button.setAttribute("aria-pressed", String(at === label)));
     const what = label !== undefined ? `a test digit, ${this.data.names[label]}` : this.state.photo ? "your photograph" : "your drawing";
@@ -284,7 +310,7 @@ class Playground {
   /** A network answered. @param {Side} side */
   heard(side) {
     if (!side.network.chain || !this.answering.includes(side)) return;
-    drawAnswer(side, this.data.names, this.state.attack.epsilon, this.stamped, this.truth);
+    drawAnswer(side, this.data.names, this.state.attack.epsilon, this.stamped, this.truth, this.blank);
     const sides = this.answering.filter(({ network }) => network.chain);
     if (!sides.every(({ said }) => said?.turn === this.turn)) return;
     this.root.ariaBusy = "false";
