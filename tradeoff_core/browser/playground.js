@@ -237,6 +237,11 @@ class Playground {
     this.changed();
   }
 
+  /** The triggers that are on. */
+  get triggers() {
+    return ["sticker", "watermark"].filter((kind) => this.state[kind].on).map((kind) => ({ kind, pattern: this.state[kind].pattern }));
+  }
+
   picture() { return this.patterns[this.state.sticker.pattern][this.state.sticker.size - 1]; }
 
   /** The digit under what is drawn: a photograph, a test digit, or none. */
@@ -275,7 +280,8 @@ class Playground {
     const steps = ATTACKS[attack.method], target = attack.target === "" ? null : Number(attack.target);
     const step = (steps > 1 ? 2.5 / steps : 1) * attack.epsilon;
     this.truth = digit !== null && !strokes.length ? this.data.digits.labels[digit] : null;
-    const question = { turn: this.turn, clean, stamped, truth: this.truth, atRandom: steps > 1, attack: { epsilon: attack.epsilon, step, steps, target } };
+    const triggered = this.triggers.length > 0;
+    const question = { turn: this.turn, clean, stamped, triggered, truth: this.truth, atRandom: steps > 1, attack: { epsilon: attack.epsilon, step, steps, target } };
     for (const side of this.answering) side.ask(question);
     if (this.blank) this.find(".sentence").textContent = "Draw a digit on the black paper, or take one below it.";
     else if (this.answering.every(({ network }) => !network.chain)) this.find(".sentence").textContent = "Choose another network on the left to try this digit.";
@@ -300,6 +306,12 @@ class Playground {
       const output = control.parentElement.querySelector("output");
       if (output) output.textContent = Number.isInteger(value) ? value : value.toFixed(2);
     }
+    for (const note of this.root.querySelectorAll(".note")) {
+      const trigger = this.triggers.find(({ kind }) => note.parentElement.className === kind);
+      note.textContent = trigger ? strangers(this.networks, trigger) : "";
+    }
+    const now = JSON.stringify(this.state);
+    this.find(".tries").querySelectorAll("button").forEach((button, at) => { button.ariaPressed = String(JSON.stringify(this.tries[at].state) === now); });
     this.find(".undo").disabled = !this.state.strokes.length;
     const label = this.data.digits.labels[this.state.digit];
     this.find(".digits").querySelectorAll("button").forEach((button, at) => button.setAttribute("aria-pressed", String(at === label)));
@@ -315,8 +327,8 @@ class Playground {
     if (!sides.every(({ said }) => said?.turn === this.turn)) return;
     this.root.ariaBusy = "false";
     if (this.blank) return;
-    const { sticker, watermark, attack } = this.state;
-    this.find(".sentence").textContent = sentence(sides, this.data.names, sticker.on || watermark.on || attack.epsilon > 0);
+    const { triggers, truth } = this, touched = triggers.length > 0 || this.state.attack.epsilon > 0;
+    this.find(".sentence").textContent = sentence(sides, this.data.names, { triggers, touched, truth });
     clearTimeout(this.resting);
     this.resting = setTimeout(() => this.keep(sides), AT_REST);
   }
@@ -341,7 +353,12 @@ class Playground {
   drawTries() {
     this.find(".tries").replaceChildren(...this.tries.map(({ state, said, by, picture }) => {
       const button = made("button", { type: "button", title: by, ariaLabel: `Bring back: ${by}` });
-      button.onclick = () => { this.state = kept(state); this.changed(); };
+      button.ariaPressed = String(JSON.stringify(state) === JSON.stringify(this.state));
+      button.onclick = () => {
+        this.state = kept(state);
+        this.changed();
+        this.find(".stage").scrollIntoView({ block: "nearest", behavior: "smooth" });
+      };
       button.append(made("img", { src: picture, alt: "" }), made("span", { textContent: said }));
       return button;
     }));
