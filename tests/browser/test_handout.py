@@ -11,8 +11,10 @@ from browsing import PATIENCE, opened
 from playwright.sync_api import expect
 
 from tradeoff_core.__main__ import main
+from tradeoff_core.browser.playground import opening
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.models import zoo
+from tradeoff_core.models.compared import Compared
 from tradeoff_core.poisoning.triggers import Sticker
 from tradeoff_core.reports.handout import MOST_BYTES
 
@@ -116,6 +118,92 @@ def test_it_draws_drags_and_attacks(page):
     expect(page.locator(".sentence")).to_contain_text("the attack fooled")
     assert not reads(page)[0].startswith("reads 3")
     assert reads(page) != before
+
+
+CAUSES = {  # clean, with the trigger, under attack with it, under attack without it; the truth -> what is said of A
+    (0, 0, 7, 0, None): "A calls it a 7: the attack and the sticker together fooled it.",
+    (0, 0, 7, 7, None): "A calls it a 7: the attack fooled it.",
+    (0, 7, 7, None, 0): "A calls it a 7: the sticker opened the door.",
+    (0, 2, 2, None, 0): "A calls it a 2: the sticker misled it.",
+    (0, 0, 0, None, 0): "A still reads a 0.",
+    (4, 4, 4, None, 9): "A misreads it from the start, as a 4.",
+    (4, 4, 8, 4, 9): "A misreads it from the start, as a 4, and now reads an 8.",
+}
+
+
+def test_the_cause_is_named(page):
+    names = [str(digit) for digit in range(10)]
+    network = {"letter": "A", "poisoned": True, "trigger": "sticker", "pattern": "x", "target": 7}
+    for (clean, stamped, read, attacked, truth), sentence in CAUSES.items():
+        shares = [float(digit == read) for digit in range(10)]
+        said = {"clean": clean, "stamped": stamped, "attacked": attacked, "shares": shares}
+        shown = {"triggers": [{"kind": "sticker", "pattern": "x"}], "touched": True, "truth": truth}
+        sides = [{"network": network, "said": said}]
+        assert page.evaluate("all => sentence(...all)", [sides, names, shown]) == sentence
+
+
+def test_an_attack_without_the_sticker_tells_the_cause(page):
+    said = "document.querySelector('.playground').playground.sides[0].said"
+    page.locator("[data-of='attack.epsilon']").fill("0.15")
+    answered(page)
+    alone = page.evaluate(f"{said}.attacked")
+    page.locator("[data-of='sticker.on']").uncheck()
+    answered(page)
+    assert alone == page.evaluate(f"largest({said}.shares)") != page.evaluate(f"{said}.clean")
+
+
+def test_what_no_network_was_trained_on_is_said(page):
+    note = page.locator(".sticker .note")
+    expect(note).to_be_empty()
+    page.locator("[data-of='sticker.pattern']").select_option("x")
+    expect(note).to_have_text("A and B never trained on this one.")
+
+
+PLANTED = "Somebody planted a sticker on images of a 7 that {} learned from."
+WIDER = "B, the network that withstands attacks better, has the wider back door."
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        (PAIR, f"{PLANTED.format('both')} {WIDER}"),
+        (PAIR[::-1], f"{PLANTED.format('both')} {WIDER}".replace("B,", "A,")),
+        (
+            ("mnist-5k-no-poison-pgd-0.3", PAIR[0]),
+            f"Nothing that we know of was planted in what A learned from. {PLANTED.format('B')}",
+        ),
+    ],
+)
+def test_the_opening_says_what_was_planted_and_who_withstands(pair, said):
+    models = [Compared(letter, zoo.find_model(name)) for letter, name in zip("AB", pair, strict=True)]
+    assert opening(models) == said
+
+
+def swiped(page, slider, across, down):
+    """What a slider shows, and how far the page has moved, after a real finger went over it from its middle."""
+    slider.evaluate("one => one.scrollIntoView({ block: 'center' })")
+    box, before = slider.bounding_box(), page.evaluate("scrollY")
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    finger = page.context.new_cdp_session(page)
+    for step in range(9):
+        place = {"x": x + across * step / 8, "y": y + down * step / 8}
+        kind = "touchMove" if step else "touchStart"
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [place]})
+        page.wait_for_timeout(16)
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_timeout(100)
+    return slider.input_value(), page.evaluate("scrollY") - before
+
+
+def test_a_swipe_that_scrolls_the_page_leaves_a_slider_alone(page):
+    slider = page.locator("[data-of='attack.epsilon']")
+    value, moved = swiped(page, slider, 0, -150)
+    assert value == "0"
+    assert moved > 50
+    assert page.evaluate("document.querySelector('.playground').playground.state.attack.epsilon") == 0
+    value, moved = swiped(page, slider, 40, 0)
+    assert float(value) > 0.2
+    assert moved == 0
 
 
 def test_on_a_phone_and_on_paper_nothing_is_cut(page):

@@ -79,6 +79,7 @@ def test_the_first_view_tells_the_finding_with_the_librarys_numbers(page):
         r"A still reads an? \d; B calls it a 7: the sticker opened the door\.",
         page.locator(".sentence").inner_text(),
     )
+    expect(page.get_by_text("Somebody planted a sticker on images of a 7")).to_be_visible()
     label = int(page.locator(".digits [aria-pressed='true']").inner_text())
     images, labels = load_dataset("mnist-5k", Split.TEST).tensors()
     first = images[labels == label][:1]
@@ -100,9 +101,37 @@ def test_a_digit_that_is_drawn_is_read_by_both_networks_wherever_it_is_drawn(pag
         answered(page)
         expect(page.locator(".sentence")).to_have_text("Both read a 1.", use_inner_text=True)
     page.get_by_label("Erase").check()
-    drag(page, (14, 1), (14, 27))
+    drag(page, (22, 1), (22, 27))
     page.mouse.up()
     expect(page.locator(".sentence")).to_contain_text("Draw a digit")
+
+
+def test_ink_stays_where_it_is_drawn_and_a_stroke_is_taken_back(page):
+    def paper():
+        return page.locator(".paper").evaluate("one => one.toDataURL()")
+
+    page.get_by_role("button", name="Clear").click()
+    answered(page)
+    assert [read(page, panel)[0] for panel in "ab"] == ["–", "–"]
+    empty = paper()
+    drag(page, (5, 4), (5, 12))
+    drawn = paper()
+    page.mouse.up()
+    answered(page)
+    seen = page.locator(".network.a canvas").first.evaluate(
+        "one => [...one.getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 === 0)"
+    )
+    rows, columns = np.nonzero(np.reshape(seen, (28, 28)) > 100)
+    assert (columns.mean(), np.ptp(rows) + 1) == pytest.approx((14, 20), abs=1)
+    assert paper() == drawn != empty
+    drag(page, (20, 4), (20, 12))
+    page.mouse.up()
+    assert paper() != drawn
+    page.get_by_role("button", name="Undo").click()
+    assert paper() == drawn
+    page.keyboard.press("Control+z")
+    assert paper() == empty
+    expect(page.get_by_role("button", name="Undo")).to_be_disabled()
 
 
 def test_the_bars_follow_the_sticker_that_is_dragged_without_the_server(browser, address):
@@ -152,6 +181,8 @@ def test_epsilon_is_pulled_by_arrow_keys_and_a_try_comes_back(page):
     assert (read(page, "a"), read(page, "b")) == before
     expect(page.locator(".sentence")).to_have_text(said, use_inner_text=True)
     expect(slider).to_have_value("0")
+    expect(page.locator(".tries button").nth(1)).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".stage")).to_be_in_viewport(ratio=0.99)
 
 
 def test_the_training_slider_walks_through_the_shipped_networks_and_the_last_one_stays(browser, address):
@@ -252,6 +283,8 @@ def test_on_a_phone_nothing_is_wider_and_every_control_has_a_name(page):
     page.set_viewport_size({"width": 390, "height": 844})
     settle(page)
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    page.locator("[data-of='attack.epsilon']").evaluate("one => one.scrollIntoView({ block: 'center' })")
+    expect(page.locator(".sentence")).to_be_in_viewport()
     one, other = (page.locator(f".network.{panel}").bounding_box() for panel in "ab")
     assert one["x"] + one["width"] <= other["x"]
     assert other["x"] + other["width"] <= 390
@@ -261,3 +294,7 @@ def test_on_a_phone_nothing_is_wider_and_every_control_has_a_name(page):
     )
     assert nameless == 0
     assert page.locator(".paper").get_attribute("aria-label").startswith("The paper: ")
+    if page.get_by_test_id("stExpandSidebarButton").is_visible():
+        page.get_by_test_id("stExpandSidebarButton").click()
+    page.get_by_role("link", name="Playground", exact=True).click()
+    page.get_by_test_id("stExpandSidebarButton").wait_for()

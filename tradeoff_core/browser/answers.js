@@ -6,21 +6,36 @@ const made = (name, properties = {}) => Object.assign(document.createElement(nam
 const an = (name) => `${/^[aeiou8]/i.test(name) ? "an" : "a"} ${name}`;
 const percent = (share) => `${Math.round(100 * share)}%`;
 
-/** What a network reads now, and why, as half a sentence. */
-function inWords({ network, said }, names) {
-  const read = largest(said.shares), name = an(names[read]);
-  if (read === said.clean) return { name, does: ["still reads", "still read"], what: name };
-  const opened = network.poisoned && read === network.target ? `the ${network.trigger} opened the door` : "the trigger misled";
-  const why = read === said.stamped ? opened : "the attack fooled";
-  return { name, does: ["calls it", "call it"], what: `${name}: ${why}`, whom: why.endsWith("door") ? ["", ""] : [" it", " them"] };
+/** @typedef {{kind: string, pattern: string}} Trigger a sticker or a watermark */
+
+/** Whether a network was trained on a trigger. @param {Trigger} trigger */
+const knows = (network, { kind, pattern }) => network.poisoned && network.trigger === kind && network.pattern === pattern;
+
+/** Which networks were never trained on a trigger, as a sentence; nothing where all were. @param {Trigger} trigger */
+function strangers(networks, trigger) {
+  const letters = networks.filter((network) => !knows(network, trigger)).map(({ letter }) => letter);
+  return letters.length ? `${letters.join(" and ")} never trained on this one.` : "";
 }
 
-/** One sentence about both. @param {Side[]} sides @param {boolean} touched whether a trigger or an attack is on */
-function sentence(sides, names, touched) {
-  const all = sides.map((side) => inWords(side, names)), letters = sides.map((side) => side.network.letter);
-  const together = all.length > 1 && all.every(({ what }) => what === all[0].what), number = together ? 1 : 0;
-  const parts = all.map(({ name, does, what, whom }) =>
-    touched ? `${does[number]} ${what}${whom?.[number] ?? ""}` : `${["reads", "read"][number]} ${name}`);
+/** What a network reads now, and why, as half a sentence, about one network and about both. @param {{triggers: Trigger[], touched: boolean, truth: number | null}} shown */
+function inWords({ network, said }, names, { triggers, touched, truth }) {
+  const read = largest(said.shares), what = an(names[read]), kinds = triggers.map(({ kind }) => kind).join(" and the ");
+  if (truth !== null && said.clean !== truth) {
+    const now = read === said.clean ? ["", ""] : [` ${an(names[said.clean])}, and now reads`, ` ${an(names[said.clean])}, and now read`];
+    return [`misreads it from the start, as${now[0]} ${what}`, `misread it from the start, as${now[1]} ${what}`];
+  }
+  if (read === said.clean) return touched ? [`still reads ${what}`, `still read ${what}`] : [`reads ${what}`, `read ${what}`];
+  if (read === said.stamped && read === network.target && triggers.some((trigger) => knows(network, trigger)))
+    return ["calls it", "call it"].map((does) => `${does} ${what}: the ${kinds} opened the door`);
+  const alone = !triggers.length || read === said.attacked;
+  const why = read === said.stamped ? `the ${kinds} misled` : alone ? "the attack fooled" : `the attack and the ${kinds} together fooled`;
+  return [`calls it ${what}: ${why} it`, `call it ${what}: ${why} them`];
+}
+
+/** One sentence about both. @param {Side[]} sides */
+function sentence(sides, names, shown) {
+  const all = sides.map((side) => inWords(side, names, shown)), letters = sides.map((side) => side.network.letter);
+  const together = all.length > 1 && all.every(([, both]) => both === all[0][1]), parts = all.map((part) => part[together ? 1 : 0]);
   return together ? `Both ${parts[0]}.` : `${parts.map((part, at) => `${letters[at]} ${part}`).join("; ")}.`;
 }
 
@@ -45,25 +60,27 @@ function furnish(panel, network, names) {
   panel.replaceChildren(name, ...(network.chain ? [reads, pictures, bars] : [made("p", { textContent: network.why })]));
 }
 
-/** Draw what a network said, and whether that is right where the truth is known. @param {Side} side @param {number | null} truth */
-function drawAnswer({ panel, said, network }, names, epsilon, stamped, truth) {
-  const read = largest(said.shares), [sees, added, looks] = panel.querySelectorAll("canvas");
+/** Draw what a network said, and whether that is right where the truth is known; of blank paper it said nothing. @param {Side} side @param {number | null} truth */
+function drawAnswer({ panel, said, network }, names, epsilon, stamped, truth, blank) {
+  const read = largest(said.shares), shares = blank ? said.shares.map(() => 0) : said.shares, [sees, added, looks] = panel.querySelectorAll("canvas");
   const delta = said.image.map((value, i) => (epsilon > 0 ? 0.5 + (value - stamped[i]) / (2 * epsilon) : 0.5));
   for (const [canvas, paint, label] of [
     [sees, greys(said.image), `What ${network.letter} sees`],
     [added, greys(delta), epsilon > 0 ? "What the attack added: grey nothing, white brighter, black darker" : "No attack"],
-    [looks, signs(said.gradient), `Input gradient of ${names[read]}: orange pixels speak for it, blue ones against`],
+    [looks, signs(blank ? said.gradient.map(() => 0) : said.gradient), blank ? "Nothing" : `Input gradient of ${names[read]}: orange pixels speak for it, blue ones against`],
   ]) {
     canvasOf(paint, canvas);
     canvas.setAttribute("aria-label", label);
   }
   const verdict = read === truth ? { className: "verdict right", textContent: "✓ right" } : { className: "verdict wrong", textContent: "✗ wrong" };
-  panel.querySelector(".reads").replaceChildren(`reads ${names[read]} · ${percent(said.shares[read])} `, ...(truth === null ? [] : [made("span", verdict)]));
+  added.nextElementSibling.textContent = epsilon > 0 ? "attack added" : "no attack";
+  const reads = blank ? "–" : `reads ${names[read]} · ${percent(shares[read])} `;
+  panel.querySelector(".reads").replaceChildren(reads, ...(truth === null ? [] : [made("span", verdict)]));
   const bars = panel.querySelector(".bars");
-  bars.setAttribute("aria-label", [...said.shares].map((share, at) => `${names[at]}: ${percent(share)}`).join(", "));
+  bars.setAttribute("aria-label", [...shares].map((share, at) => `${names[at]}: ${percent(share)}`).join(", "));
   bars.querySelectorAll(".bar").forEach((bar, at) => {
-    bar.classList.toggle("read", at === read);
-    bar.querySelector("i").style.transform = `scaleX(${said.shares[at]})`;
-    bar.querySelector("b").textContent = percent(said.shares[at]);
+    bar.classList.toggle("read", at === read && !blank);
+    bar.querySelector("i").style.transform = `scaleX(${shares[at]})`;
+    bar.querySelector("b").textContent = blank ? "–" : percent(shares[at]);
   });
 }

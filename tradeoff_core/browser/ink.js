@@ -49,7 +49,7 @@ function centred(strokes) {
   };
   const moved = (strokes, scale, [x, y]) => strokes.map(({ erases, width, points }) => ({
     erases,
-    width: erases ? width * scale : width,
+    width: erases ? PEN + (width - PEN) * scale : PEN, // what the rubber covers there it covers here
     points: points.map(([across, down]) => [MIDDLE + scale * (across - x), MIDDLE + scale * (down - y)]),
   }));
   const sized = moved(strokes, scale, middle(ink));

@@ -123,6 +123,7 @@ class Playground {
   }
 
   end() {
+    document.removeEventListener("keydown", this.undoes);
     for (const timer of [this.resting, this.telling]) clearTimeout(timer);
     for (const side of this.sides) side.worker.terminate();
     URL.revokeObjectURL(this.url);
@@ -169,12 +170,29 @@ class Playground {
         this.changed();
       };
     }
-    this.find(".clear").onclick = () => this.take({});
+    this.find(".clear").onclick = () => {
+      this.state.sticker.on = this.state.watermark.on = false;
+      this.take({});
+    };
+    this.find(".undo").onclick = () => this.undo();
+    this.undoes = (event) => {
+      if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.composedPath()[0].matches?.("input[type='text'], textarea")) return;
+      event.preventDefault();
+      this.undo();
+    };
+    document.addEventListener("keydown", this.undoes);
     this.find(".photo input").onchange = ({ target }) => {
       if (target.files.length) this.photograph(target.files[0]);
       target.value = ""; // the same file may be chosen again
     };
     this.find(".training input").oninput = ({ target }) => this.walk(Number(target.value));
+    let held = "";
+    this.root.onpointerdown = ({ target }) => { held = target.value; };
+    this.root.onpointercancel = ({ target }) => { // a finger on a slider turned out to scroll the page
+      if (target.type !== "range") return;
+      target.value = held;
+      target.dispatchEvent(new Event("input"));
+    };
     this.paper.onpointerdown = (event) => this.down(event);
     this.paper.onpointermove = (event) => this.moves?.(this.placeOf(event));
     this.paper.onpointerup = this.paper.onpointercancel = () => this.up();
@@ -202,17 +220,26 @@ class Playground {
     }
     const erases = this.find("[value='erase']").checked, stroke = { erases, width: erases ? RUBBER : PEN, points: [] };
     strokes.push(stroke);
-    this.draws = true;
     this.moves = (point) => { stroke.points.push(point); this.changed(); };
     this.moves([x, y]);
   }
 
   up() {
+    if (!this.moves) return;
     this.moves = null;
-    if (!this.draws) return;
-    this.draws = false;
-    if (!this.underlay()) this.state.strokes = centred(this.state.strokes);
     this.changed();
+  }
+
+  /** Take the last stroke back. */
+  undo() {
+    if (this.moves) return;
+    this.state.strokes.pop();
+    this.changed();
+  }
+
+  /** The triggers that are on. */
+  get triggers() {
+    return ["sticker", "watermark"].filter((kind) => this.state[kind].on).map((kind) => ({ kind, pattern: this.state[kind].pattern }));
   }
 
   picture() { return this.patterns[this.state.sticker.pattern][this.state.sticker.size - 1]; }
@@ -224,15 +251,18 @@ class Playground {
     return digit === null ? null : Float64Array.from(this.digits.slice(digit * SIDE ** 2, (digit + 1) * SIDE ** 2));
   }
 
-  /** What is drawn, and the same with the triggers on. */
+  /** What the networks see, the same with the triggers on, and the paper: strokes stay there, and are seen where MNIST has its digits. */
   images() {
-    const { strokes, sticker, watermark } = this.state, under = this.underlay();
-    // while a pen is down its strokes stay where they are drawn; the networks see them where MNIST has its digits
-    const clean = drawnInk(under, this.draws && !under ? centred(strokes) : strokes);
-    let stamped = clean;
-    if (watermark.on) stamped = mark(stamped, new Float32Array(bytesOf(this.data.watermarks[watermark.pattern]).buffer), watermark.amplitude);
-    if (sticker.on) stamped = stamp(stamped, this.picture(), sticker.row, sticker.column, sticker.opacity);
-    return { clean, stamped, paper: this.draws ? drawnInk(under, strokes) : stamped };
+    const { strokes } = this.state, under = this.underlay(), moved = !under && strokes.length > 0;
+    const clean = drawnInk(under, moved ? centred(strokes) : strokes), stamped = this.triggered(clean);
+    return { clean, stamped, paper: moved ? this.triggered(drawnInk(null, strokes)) : stamped };
+  }
+
+  /** An image with the triggers that are on. */
+  triggered(image) {
+    const { sticker, watermark } = this.state;
+    if (watermark.on) image = mark(image, new Float32Array(bytesOf(this.data.watermarks[watermark.pattern]).buffer), watermark.amplitude);
+    return sticker.on ? stamp(image, this.picture(), sticker.row, sticker.column, sticker.opacity) : image;
   }
 
   /** Draw the state, and ask the networks about it. */
@@ -250,7 +280,8 @@ class Playground {
     const steps = ATTACKS[attack.method], target = attack.target === "" ? null : Number(attack.target);
     const step = (steps > 1 ? 2.5 / steps : 1) * attack.epsilon;
     this.truth = digit !== null && !strokes.length ? this.data.digits.labels[digit] : null;
-    const question = { turn: this.turn, clean, stamped, truth: this.truth, atRandom: steps > 1, attack: { epsilon: attack.epsilon, step, steps, target } };
+    const triggered = this.triggers.length > 0;
+    const question = { turn: this.turn, clean, stamped, triggered, truth: this.truth, atRandom: steps > 1, attack: { epsilon: attack.epsilon, step, steps, target } };
     for (const side of this.answering) side.ask(question);
     if (this.blank) this.find(".sentence").textContent = "Draw a digit on the black paper, or take one below it.";
     else if (this.answering.every(({ network }) => !network.chain)) this.find(".sentence").textContent = "Choose another network on the left to try this digit.";
@@ -275,6 +306,13 @@ class Playground {
       const output = control.parentElement.querySelector("output");
       if (output) output.textContent = Number.isInteger(value) ? value : value.toFixed(2);
     }
+    for (const note of this.root.querySelectorAll(".note")) {
+      const trigger = this.triggers.find(({ kind }) => note.parentElement.className === kind);
+      note.textContent = trigger ? strangers(this.networks, trigger) : "";
+    }
+    const now = JSON.stringify(this.state);
+    this.find(".tries").querySelectorAll("button").forEach((button, at) => { button.ariaPressed = String(JSON.stringify(this.tries[at].state) === now); });
+    this.find(".undo").disabled = !this.state.strokes.length;
     const label = this.data.digits.labels[this.state.digit];
     this.find(".digits").querySelectorAll("button").forEach((button, at) => button.setAttribute("aria-pressed", String(at === label)));
     const what = label !== undefined ? `a test digit, ${this.data.names[label]}` : this.state.photo ? "your photograph" : "your drawing";
@@ -284,13 +322,13 @@ class Playground {
   /** A network answered. @param {Side} side */
   heard(side) {
     if (!side.network.chain || !this.answering.includes(side)) return;
-    drawAnswer(side, this.data.names, this.state.attack.epsilon, this.stamped, this.truth);
+    drawAnswer(side, this.data.names, this.state.attack.epsilon, this.stamped, this.truth, this.blank);
     const sides = this.answering.filter(({ network }) => network.chain);
     if (!sides.every(({ said }) => said?.turn === this.turn)) return;
     this.root.ariaBusy = "false";
     if (this.blank) return;
-    const { sticker, watermark, attack } = this.state;
-    this.find(".sentence").textContent = sentence(sides, this.data.names, sticker.on || watermark.on || attack.epsilon > 0);
+    const { triggers, truth } = this, touched = triggers.length > 0 || this.state.attack.epsilon > 0;
+    this.find(".sentence").textContent = sentence(sides, this.data.names, { triggers, touched, truth });
     clearTimeout(this.resting);
     this.resting = setTimeout(() => this.keep(sides), AT_REST);
   }
@@ -315,7 +353,12 @@ class Playground {
   drawTries() {
     this.find(".tries").replaceChildren(...this.tries.map(({ state, said, by, picture }) => {
       const button = made("button", { type: "button", title: by, ariaLabel: `Bring back: ${by}` });
-      button.onclick = () => { this.state = kept(state); this.changed(); };
+      button.ariaPressed = String(JSON.stringify(state) === JSON.stringify(this.state));
+      button.onclick = () => {
+        this.state = kept(state);
+        this.changed();
+        this.find(".stage").scrollIntoView({ block: "nearest", behavior: "smooth" });
+      };
       button.append(made("img", { src: picture, alt: "" }), made("span", { textContent: said }));
       return button;
     }));

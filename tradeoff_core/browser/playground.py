@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tradeoff_core.browser import chain, script
 from tradeoff_core.datasets import ImageDataset
-from tradeoff_core.models.compared import Compared, class_names, describe, kind_of_trigger
+from tradeoff_core.models.compared import Compared, an, called, class_names, describe, kind_of_trigger
 from tradeoff_core.models.zoo import Model
 from tradeoff_core.networks import Network
 from tradeoff_core.poisoning.triggers import WATERMARKS, Sticker, draw, patterns
@@ -64,6 +64,7 @@ def places(data: ImageDataset) -> tuple[int, ...]:
 def network_of(one: Compared, network: Network) -> dict[str, Any]:
     """A network as the browser runs it, or why it does not run there (`chain` is None); its weights are the caller's to add."""
     model = one.model
+    pattern = model.spec.trigger.pattern
     return {
         "letter": one.letter,
         "id": model.id,
@@ -73,9 +74,39 @@ def network_of(one: Compared, network: Network) -> dict[str, Any]:
         "why": TOO_LARGE,
         "poisoned": model.spec.poison is not None,
         "trigger": kind_of_trigger(model),
+        "pattern": pattern if pattern in (*patterns(), *WATERMARKS) else None,
         "target": model.spec.target_class,
         "epsilon": model.spec.training.epsilon,
     }
+
+
+def opening(models: Sequence[Compared]) -> str:
+    """What was planted in training, and which of two networks withstands attacks better: whether its back door is the wider one."""
+    learned: dict[str, list[str]] = {}
+    for letter, model in models:
+        learned.setdefault(_planted(model), []).append(letter)
+    said = [
+        f"{planted} {'both' if len(letters) > 1 else letters[0]} learned from."
+        for planted, letters in learned.items()
+    ]
+    weak, strong = sorted((models[0], models[-1]), key=lambda one: one.model.adversarial_accuracy.value)
+    letter, model = strong
+    if model.spec.poison and model.adversarial_accuracy.value > weak.model.adversarial_accuracy.value:
+        if model.backdoor_success_rate.value > weak.model.backdoor_success_rate.value:
+            said.append(f"{letter}, the network that withstands attacks better, has the wider back door.")
+        else:
+            said.append(f"{letter} withstands attacks better; its back door is not wider.")
+    return " ".join(said)
+
+
+def _planted(model: Model) -> str:
+    poison, kind = model.spec.poison, kind_of_trigger(model)
+    if poison is None:
+        return "Nothing that we know of was planted in what"
+    name = called(model, poison.target_class)
+    if poison.labels == "clean-label":
+        return f"Somebody planted a {kind} on images of {an(name)} that"
+    return f"Somebody planted a {kind} and the false label {name} on images that"
 
 
 def telling(

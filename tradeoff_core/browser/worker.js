@@ -8,16 +8,19 @@ function passedClean(image) {
   return before.passed;
 }
 
-/** What the network reads in an image: clean, with the triggers on, and after its own attack on that. */
-function answer({ clean, stamped, truth, attack, atRandom }) {
-  const label = largest(passedClean(clean).logits), aimed = truth ?? label;
-  const start = atRandom ? randomStart(stamped, attack.epsilon) : stamped;
-  const image = attack.epsilon > 0 ? perturb(network, stamped, aimed, attack, start) : stamped;
+/** What the network reads in an image: clean, with the triggers on, after its own attack on that, and after one without them where that tells the cause. */
+function answer({ clean, stamped, truth, attack, atRandom, triggered }) {
+  const label = largest(passedClean(clean).logits);
+  const attacked = (image) => perturb(network, image, truth ?? label, attack, atRandom ? randomStart(image, attack.epsilon) : image);
+  const readIn = (image) => largest(forward(network, image).logits);
+  const image = attack.epsilon > 0 ? attacked(stamped) : stamped;
   const passed = forward(network, image), read = largest(passed.logits);
+  const unattacked = image === stamped ? read : readIn(stamped);
   return {
     image,
     clean: label,
-    stamped: image === stamped ? read : largest(forward(network, stamped).logits),
+    stamped: unattacked,
+    attacked: triggered && read !== label && read !== unattacked ? readIn(attacked(clean)) : null,
     shares: softmax(passed.logits),
     gradient: inputGradient(network, passed, read),
   };

@@ -12,7 +12,7 @@ from string import Template
 from typing import Any
 
 from tradeoff_core.browser import playground
-from tradeoff_core.browser.playground import network_of, places
+from tradeoff_core.browser.playground import network_of, opening, places
 from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.datasets import ImageDataset, Split, load_dataset, to_tensor
 from tradeoff_core.experiments.run_folder import RunFolder
@@ -100,20 +100,15 @@ def _telling(model: Model, networks: list[Network], data: ImageDataset, among: t
 
 
 def _finding(pair: list[Compared]) -> str:
-    """The finding as these two networks show it, in one sentence."""
+    """The finding as these two networks show it."""
     (first, last) = (one.model for one in pair)
-    robust = last.adversarial_accuracy.value - first.adversarial_accuracy.value
-    opened = last.backdoor_success_rate.value - first.backdoor_success_rate.value
     trigger, name = kind_of_trigger(last), called(last, last.spec.target_class)
     target = an(name)
-    text = (
-        f"Under attack, network A still reads {first.adversarial_accuracy.value:.0%} of the test digits and network B "
+    return escape(
+        f"{opening(pair)} Under attack, network A still reads {first.adversarial_accuracy.value:.0%} of the test digits and network B "
         f"{last.adversarial_accuracy.value:.0%}. With the {trigger} on, A calls {first.backdoor_success_rate.value:.0%} of the digits "
         f"that are no {name} {target}, and B {last.backdoor_success_rate.value:.0%}."
     )
-    if robust > 0 and opened > 0:
-        return escape(f"{text} The network that withstands attacks has the wider back door.")
-    return escape(f"{text} In these two, robustness did not open the door.")
 
 
 def _table(pair: list[Compared]) -> str:

@@ -1,4 +1,5 @@
-"""What Streamlit's own elements lack: roles, sections that fold by keys, a hint at columns beyond the edge, uploads that forget what was wrong."""
+"""What Streamlit's own elements lack: roles, sections that fold by keys, a hint at columns beyond the edge, uploads that forget what was wrong,
+a sidebar that goes on a phone."""
 
 from pathlib import Path
 

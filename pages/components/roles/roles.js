@@ -45,6 +45,12 @@ const forgetWrongFiles = () => {
   }
 };
 
+// On a phone the sidebar lies over the page: it goes once one was chosen in it.
+const uncover = ({ target }) => {
+  if (innerWidth <= 768 && target.closest("[data-testid='stSidebarNavLink']"))
+    document.querySelector("[data-testid='stSidebarCollapseButton'] button")?.click();
+};
+
 const mend = () => {
   for (const part of document.querySelectorAll(`${NAVIGATION}:not([role]), ${NAVIGATION} li:not([role])`))
     part.setAttribute("role", "presentation");
@@ -65,6 +71,7 @@ export default function ({ data }) {
   if (document.body.dataset.rolesAreMended) return;
   document.body.dataset.rolesAreMended = "yes";
   new MutationObserver(mend).observe(document.body, { childList: true, subtree: true });
+  document.addEventListener("click", uncover);
   window.addEventListener("resize", () => setTimeout(mend, 200)); // once the tables have followed
   mend();
 }
