@@ -34,7 +34,8 @@ def deciding(model: Model, label: int, layer: str, name: str, truth: bool) -> No
         worth.told(model, table, stands, imported)
     worth.compared(model, table, stands, name)
     with st.container(key="retraining"):
-        st.markdown(words.now(model.card.metrics))
+        if model.backdoor_success_rate.n:
+            st.markdown(words.now(model.backdoor_success_rate))
         retraining.button(model, worth.detection(table, removed))
     worth.taken_along(model, table, stands, truth)
     worth.brought_in(model, table, kept)

@@ -1,12 +1,12 @@
 """Inspecting in words: the scores, where marks are kept, and what they are worth."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pages.components.words.glossary import link
 from tradeoff_core.findings.reviewing import Reviewed, Worked
 from tradeoff_core.inspection.judging import Agreement, Judged
 from tradeoff_core.inspection.table import MEAN_RANK, Score
+from tradeoff_core.rates import Rate
 
 TITLES = {
     Score.SPECTRAL: "spectral score",
@@ -168,9 +168,13 @@ def agrees(one: Agreement) -> str:
     return f"You agree on **{one.agreed:,}** of {one.n:,} that both decided: {kappa} **{one.kappa:.2f}** (0 is luck, 1 always)."
 
 
-def now(metrics: Mapping[str, Any]) -> str:
-    """What the network does before it is cleaned."""
-    return f"This network's backdoor success is **{metrics['backdoor_success_rate']:.0%}**."
+def now(success: Rate) -> str:
+    """What the network does before it is cleaned, where a trigger of it is known."""
+    return (
+        f"This network's backdoor success is **{success.value:.0%}** (n = {success.n:,})."
+        if success.n
+        else ""
+    )
 
 
 def nothing_here(label: str) -> str:
