@@ -133,7 +133,7 @@ pictured = cache.shown(first) is not None
 places = cache.first_of_each_class(first, number - 1) if pictured else ()
 asked = (*(model.sha256 for _, model in models), places, attack, aim)
 # where new pictures take seconds, those at the slider's ε come first
-first_look = channels > 1 and st.session_state.setdefault("drawn", asked) != asked
+first_look = pictured and channels > 1 and st.session_state.setdefault("drawn", asked) != asked
 if pictured:
     draw(places, epsilons[at : at + 1] if first_look else epsilons)
 
