@@ -79,7 +79,7 @@ def check_fit(network: Network, data: ImageDataset) -> None:
     try:
         with torch.inference_mode():
             copy.deepcopy(network).eval()(torch.zeros(1, *data.image_shape, device=device_of(network)))
-    except (RuntimeError, AssertionError):  # an assertion of torchvision's transformers
+    except (RuntimeError, TradeoffError, AssertionError):  # an assertion of torchvision's transformers
         made, given = (" x ".join(map(str, shape)) for shape in (network.image_shape, data.image_shape))
         raise TradeoffError(
             f"the network is made for images of {made} (channels, height, width), not for those of {data.name}, {given}"
