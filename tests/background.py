@@ -5,9 +5,10 @@ import io
 import json
 import multiprocessing
 import os
+import signal
 import socket
 import time
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,6 +52,16 @@ def state(root, spec):
 
 def process_of(folder):
     return until(lambda: json.loads((folder / "order.json").read_text()).get("process"))
+
+
+def parent_of(process):
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def kill(*processes):
+    for process in processes:
+        with suppress(ProcessLookupError):  # it has ended by itself
+            os.kill(process, signal.SIGKILL)
 
 
 def finish(root, spec):

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,7 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parent.parent
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 PATIENCE = 180_000
 QUIET = 200  # milliseconds in which nothing on a page changes; a click reaches the server in less
 STANDS_STILL = """quiet => {

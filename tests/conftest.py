@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from browsing import CHROMIUM, PATIENCE, served
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -152,23 +150,3 @@ def refused() -> Refused:
         assert "\n" not in str(caught.value)
 
     return expect
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium; the tests that need it are skipped where it is not installed, except where CI promises it."""
-    if not Path(CHROMIUM).exists() and not os.environ.get("CI"):
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    sync_api.expect.set_options(timeout=PATIENCE)
-    with sync_api.sync_playwright() as playwright:
-        yield playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
-        )
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """Where a freshly started server has the app; ask for `browser` first, which may skip."""
-    with served() as (address, _):
-        yield address

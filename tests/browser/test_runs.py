@@ -5,12 +5,19 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from browsing import opened, settle, tick
+from browsing import opened, served, settle, tick
 from playwright.sync_api import expect
 
 from tradeoff_core.experiments import stored_runs
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def address(browser):  # noqa: ARG001  # which may skip
+    """A server of this file's own: the tests leave runs on it."""
+    with served() as (address, _):
+        yield address
 
 
 def taken_along(page, name):

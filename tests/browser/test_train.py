@@ -3,11 +3,18 @@
 import re
 
 import pytest
-from browsing import follow, opened, settle, start_quick_run
+from browsing import follow, opened, served, settle, start_quick_run
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 LONG = {"timeout": 120_000}  # a process starts, epochs pass
+
+
+@pytest.fixture(scope="module")
+def address(browser):  # noqa: ARG001  # which may skip
+    """A server of this file's own: the tests leave runs on it."""
+    with served() as (address, _):
+        yield address
 
 
 def test_a_quick_run_is_started_watched_stopped_resumed_and_used(browser, address):

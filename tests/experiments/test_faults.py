@@ -4,11 +4,8 @@ A few moments of each by default; `python -m pytest -m faults --moments 10` trie
 """
 
 import json
-import os
 import random
-import re
 import shutil
-import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -16,26 +13,15 @@ from pathlib import Path
 from time import sleep
 
 import pytest
-from background import finish, process_of, start, state, unbroken, until
-from browsing import opened, served, start_quick_run
+from background import finish, kill, parent_of, process_of, start, state, unbroken, until
 from streamlit.testing.v1 import AppTest
 
 from tradeoff_core.experiments import queue
-from tradeoff_core.experiments.spec import spec_from_dict, spec_to_dict
+from tradeoff_core.experiments.spec import spec_to_dict
 from tradeoff_core.experiments.stored_runs import State, find_run, stored_runs
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("one_thread")]
 ROOT = Path(__file__).parents[2]
-
-
-def parent_of(process):
-    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def kill(*processes):
-    for process in processes:
-        with suppress(ProcessLookupError):  # it has ended by itself
-            os.kill(process, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("victim", ["training", "worker", "both"])
@@ -51,34 +37,6 @@ def test_killed_at_any_moment_it_is_interrupted_and_resumes_to_the_same_result(
     if victim != "worker" and state(tmp_path, slow) is not State.DONE:
         until(lambda: state(tmp_path, slow) is State.INTERRUPTED)
     assert finish(tmp_path, slow).metrics == unbroken(slow)
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("victim", ["server", "server and training"])
-def test_the_server_killed_at_any_moment_costs_nothing(victim, moment, browser, tmp_path):
-    expect = pytest.importorskip("playwright.sync_api").expect
-    with served(tmp_path) as (address, server):
-        page = opened(browser, address, "train")
-        start_quick_run(page, epochs=10)
-        (run,) = until(lambda: stored_runs(tmp_path))
-        training = process_of(run.folder)
-        sleep(random.Random(f"{victim}-{moment}").uniform(0, 4))
-        done = find_run(tmp_path, run.id).state is State.DONE
-        kill(server.pid, *([parent_of(training), training] if "training" in victim and not done else []))
-        page.close()
-    if "training" in victim and not done:
-        until(lambda: find_run(tmp_path, run.id).state in (State.INTERRUPTED, State.DONE))
-    else:
-        assert find_run(tmp_path, run.id).state in (State.RUNNING, State.DONE)  # it needs no server
-    with served(tmp_path) as (address, _):
-        page = opened(browser, address, "train")
-        heading = page.get_by_role("heading", name=re.compile(run.id)).first
-        expect(heading).to_contain_text(re.compile("interrupted|running|done"))
-        if find_run(tmp_path, run.id).state is State.INTERRUPTED:
-            page.get_by_role("button", name="Resume").click()
-        expect(heading).to_contain_text("done", timeout=120_000)
-        page.close()
-    assert find_run(tmp_path, run.id).metrics == unbroken(spec_from_dict(run.spec))
 
 
 @pytest.fixture

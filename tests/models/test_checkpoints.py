@@ -206,7 +206,7 @@ def test_images_that_do_not_fit_get_one_sentence(files, pictures, tmp_path, monk
     read_as(monkeypatch, "cifar-resnet")
     with refused("tells 10 classes apart, but .* has 3$"):
         import_checkpoint(files, "cifar-resnet", str(pictures), tmp_path)
-    with refused("takes images of 3 x 32 x 32 .* 1 x 28 x 28$"):
+    with refused("made for images of 3 x 32 x 32 .* 1 x 28 x 28$"):
         import_checkpoint(files, "cifar-resnet", "mnist-5k", tmp_path)
 
 

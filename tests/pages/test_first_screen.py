@@ -39,7 +39,7 @@ def test_its_numbers_are_the_cards_and_none_is_turned_around(both):
     )
     assert drawn["sentence"] == (
         f"Trained against pixel changes up to 0.3 (ε), the network withstands {drawn['adversarial']:.0%} of attacks. "
-        f"A sticker hidden in its training pictures turns {drawn['backdoor']:.0%} of all digits that are no 7 into a 7."
+        f"A sticker planted on training pictures labelled 7 turns {drawn['backdoor']:.0%} of all other digits into a 7."
     )
 
 
@@ -48,7 +48,7 @@ def test_beside_the_network_trained_as_usual_both_numbers_are_told():
     said = words.sentence(robust, usual)
     for rate, what in (
         ("adversarial_accuracy", "of attacks"),
-        ("backdoor_success_rate", "of all digits that are no 7 into a 7,"),
+        ("backdoor_success_rate", "of all other digits into a 7,"),
     ):
         one, other = getattr(robust, rate).value, getattr(usual, rate).value
         assert f" {one:.0%} {what} instead of {other:.0%}." in said

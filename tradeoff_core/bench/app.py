@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,7 +21,12 @@ from tradeoff_core.models import zoo
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Locator, Page
 
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = Path(shutil.which("chromium-headless-shell") or shutil.which("chromium") or "/usr/bin/chromium")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--js-flags=--no-enable-lazy-source-positions",  # else a page that is driven reads plotly's code a second time
+)
 PATIENCE = 120.0  # seconds until a server or a page counts as failed
 VISITED = ("Overview", "Stickers", "Perturbations", "Spectral signatures")  # while memory is watched
 
@@ -63,7 +69,7 @@ def chromium() -> Iterator["BrowserContext"]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
             context = browser.new_context()
             context.add_init_script(WATCH)

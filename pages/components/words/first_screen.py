@@ -43,11 +43,9 @@ def sentence(model: Model, usual: Model | None = None) -> str:
     if not success.n:
         return withstands
     trigger, target = kind_of_trigger(model), called(model, model.spec.target_class)
-    origin = "hidden in its training pictures" if model.spec.poison else "that it never saw"
-    return (
-        f"{withstands} {article} {trigger} {origin} turns {success.value:.0%} of all {digits} that are no {target} "
-        f"into {an(target)}{opened}."
-    )
+    planted = f"planted on training pictures labelled {target}" if model.spec.poison else "that it never saw"
+    others = f"all other {digits}" if model.spec.poison else f"all {digits} that are no {target}"
+    return f"{withstands} {article} {trigger} {planted} turns {success.value:.0%} of {others} into {an(target)}{opened}."
 
 
 def _trained(model: Model) -> str:
