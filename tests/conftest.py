@@ -44,17 +44,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("moment", range(metafunc.config.getoption("moments") or usual))
 
 
-BROWSER = "browser"  # the group of what drives one
+BROWSERS = "one browser", "another"  # the groups of what drives one
 FIRST = ("browser", "pages")  # folders whose files take longest: they begin, and short files fill up the end
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `-n 2 --dist loadgroup` a file stays in one process, and so do all that drive a browser."""
+    """With `-n 3 --dist loadgroup` a file stays in one process, and what drives a browser in two."""
     for item in items:
-        group = BROWSER if item.get_closest_marker("browser") else str(item.path)
+        drives = item.get_closest_marker("browser")
+        group = BROWSERS[item.path.stem > "test_j"] if drives else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
-        if group == BROWSER:
+        if drives:
             item.add_marker(pytest.mark.flaky(reruns=2))
     items.sort(key=_turn)
 

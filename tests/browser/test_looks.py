@@ -1,6 +1,7 @@
 """Every page in a real Chromium: nothing serious for axe-core, and nothing cut or on top of another at any width."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -59,7 +60,9 @@ VIEWS = {page: (page, unfolded) for page in PAGES} | MORE
 def page(request, browser, address):
     """A page that its own tests look at one after the other, in other windows and themes."""
     name, prepare = VIEWS[request.param]
-    page = opened(browser, address, "" if name == "overview" else name)
+    asked: list[str] = []
+    page = opened(browser, address, "" if name == "overview" else name, asked=asked)
+    page.asked = asked
     page.wait_for_selector(
         "[data-testid='stSidebarNavItems'][role]", state="attached"
     )  # the last to be mended
@@ -77,6 +80,13 @@ def turned(page, width, scheme):
         arg=scheme == "dark",
     )
     settle(page)
+
+
+def test_it_asks_a_question_and_no_other_host_and_shows_no_error(page, address):
+    assert page.locator("h1").inner_text().endswith("?")
+    hosts = {urlsplit(one).netloc for one in page.asked if one.startswith(("http", "ws"))}
+    assert hosts == {urlsplit(address).netloc}
+    assert page.locator("[data-testid='stException'], [data-testid='stAlertContentError']").count() == 0
 
 
 def test_the_tab_is_called_as_the_page_is_in_the_navigation(page):

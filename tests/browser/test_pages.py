@@ -1,65 +1,12 @@
-"""The running app in a real Chromium: every page at both widths and themes, and a slider that is dragged."""
+"""The running app in a real Chromium: what is dragged, clicked and lassoed, and what an address keeps."""
 
 import re
-from urllib.parse import urlsplit
 
 import pytest
 from browsing import follow, lasso, opened, place_of, served, settle
 from playwright.sync_api import expect
 
-PATHS = {
-    "overview": "",
-    "tradeoff": "tradeoff",
-    "paper": "paper",
-    "stickers": "stickers",
-    "perturbations": "perturbations",
-    "photograph": "photograph",
-    "playground": "playground",
-    "spectral_signatures": "spectral_signatures",
-    "activation_clustering": "activation_clustering",
-    "neural_cleanse": "neural_cleanse",
-    "inspect_examples": "inspect_examples",
-    "find_the_poison": "find_the_poison",
-}
-
 pytestmark = pytest.mark.browser
-
-
-@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
-def test_every_page_draws_from_its_own_address_asks_no_other_host_and_fits_a_narrow_dark_window(
-    browser, address, path
-):
-    asked: list[str] = []
-    page = opened(browser, address, path, asked=asked)
-    light = look_at(page, path)
-    assert "Robustness and back doors" in page.title()
-    assert page.title() != "Robustness and back doors"  # a tab says which page it is
-    hosts = {urlsplit(one).netloc for one in asked if one.startswith(("http", "ws"))}
-    assert hosts == {urlsplit(address).netloc}  # nothing is asked of another host
-    page.set_viewport_size({"width": 600, "height": 900})
-    page.emulate_media(color_scheme="dark")
-    page.wait_for_function(
-        "before => getComputedStyle(document.querySelector('.stApp')).backgroundColor !== before", arg=light
-    )
-    settle(page)
-    look_at(page, path)
-    page.close()
-
-
-def look_at(page, path):
-    """The page is whole and no wider than the window. Returns the colour of its background."""
-    if path not in (
-        "find_the_poison",
-        "inspect_examples",
-        "photograph",
-        "playground",
-    ):  # whose figure comes after the first answer, or is a photograph or a drawing
-        page.wait_for_selector(".js-plotly-plot .main-svg")
-    assert page.locator("h1").inner_text().endswith("?")
-    assert page.locator("[data-testid='stException'], [data-testid='stAlertContentError']").count() == 0
-    overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert overflow <= 0
-    return page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
 
 
 def test_a_shared_address_opens_on_a_fresh_server(browser):
