@@ -63,9 +63,8 @@ def served(runs=None, log=subprocess.DEVNULL, base="", **environment):
 
 def opened(browser, address, path, width=1280, scheme="light", sent=None, asked=None):
     """The page, once it stands still; what it sends over its socket is added to `sent`, the addresses it asks for to `asked`."""
-    context = (
-        browser.contexts[0] if browser.contexts else browser.new_context()
-    )  # whose pages load the app's code once
+    # one context, whose pages load the app's code once
+    context = browser.contexts[0] if browser.contexts else browser.new_context(reduced_motion="reduce")
     page = context.new_page()
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme=scheme)

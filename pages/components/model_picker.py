@@ -139,8 +139,8 @@ def two_models() -> list[Compared]:
 
 
 def keep_models() -> None:
-    """Set the chosen models anew: Streamlit forgets a control's value on the first page that lacks the control."""
-    for key in ("data", "A", "B", "suspect"):
+    """Set the chosen models and the review's name anew: Streamlit forgets a control's value on a page that lacks it."""
+    for key in ("data", "A", "B", "suspect", "review"):
         if key in st.session_state:
             st.session_state[key] = st.session_state[key]
 

@@ -61,7 +61,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with noise in the layout of both sets of photographs, and a little of ImageNet to test on."""
     home, generator = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
     for folder, test, classes, side in LAID_OUT.values():
-        for part, count in (("train", 10), (test, 2)):
+        for part, count in (("train", 16), (test, 2)):
             for name in classes:
                 place = home / folder / part / name
                 place.mkdir(parents=True)

@@ -383,3 +383,10 @@ def test_letters_stand_for_marks(table):
     letters = keeping.as_letters(table, stands)
     assert letters[:3] == " u "
     assert len(letters) == 540
+
+
+def test_a_reviews_name_stays_when_the_page_changes():
+    app = opened(PAGE, data="mnist-5k", review="ada")
+    app.switch_page("pages/glossary.py").run()
+    app.switch_page(f"pages/{PAGE}.py").run()
+    assert app.text_input(key="review").value == "ada"
