@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -293,9 +293,16 @@ def _first_control(page: "Page") -> tuple[str, Callable[[], object]] | None:
 
 
 def _choose_another(page: "Page", box: "Locator") -> None:
-    """Open a select box by a key and take the first option that is not the chosen one."""
+    """Open a select box by a key and take the first option that is not the chosen one; a list that is drawn anew is opened again."""
+    from playwright.sync_api import Error
+
+    other = page.locator("[role='option']:not([aria-selected='true'])").first
+    with suppress(Error):
+        box.press("ArrowDown")
+        other.click(timeout=2000)
+        return
     box.press("ArrowDown")
-    page.locator("[role='option']:not([aria-selected='true'])").first.click()
+    other.click()
 
 
 def first_line(error: Exception) -> str:
