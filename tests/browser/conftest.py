@@ -31,6 +31,13 @@ def browser(chromium: Any) -> Iterator[Any]:
 
 @pytest.fixture(scope="package")
 def address(chromium: Any) -> Iterator[str]:  # noqa: ARG001  # which may skip
-    """Where a server has the app; a file whose tests leave runs behind has one of its own."""
+    """Where a server has the app."""
+    with served() as (address, _):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def own_address(chromium: Any) -> Iterator[str]:  # noqa: ARG001  # which may skip
+    """Where a server of a file's own has it, for tests that leave runs behind."""
     with served() as (address, _):
         yield address

@@ -5,19 +5,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from browsing import opened, served, settle, tick
+from browsing import opened, settle, tick
 from playwright.sync_api import expect
 
 from tradeoff_core.experiments import stored_runs
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def address(browser):  # noqa: ARG001  # which may skip
-    """A server of this file's own: the tests leave runs on it."""
-    with served() as (address, _):
-        yield address
 
 
 def taken_along(page, name):
@@ -27,10 +20,10 @@ def taken_along(page, name):
     return Path(saved.value.path()).read_text(encoding="utf-8")
 
 
-def test_a_run_is_brought_along_named_deleted_and_taken_back(browser, address, finished_run, tmp_path):
+def test_a_run_is_brought_along_named_deleted_and_taken_back(browser, own_address, finished_run, tmp_path):
     archive = tmp_path / "run.zip"
     archive.write_bytes(stored_runs.exported(stored_runs.find_run(finished_run.parent, finished_run.name)))
-    page = opened(browser, address, "runs")
+    page = opened(browser, own_address, "runs")
     page.get_by_role("button", name="Bring a run along").click()
     page.locator(".st-key-run-archive input[type='file']").set_input_files(archive)
     page.get_by_role("button", name="Import", exact=True).click()
@@ -62,8 +55,8 @@ def test_a_run_is_brought_along_named_deleted_and_taken_back(browser, address, f
     page.close()
 
 
-def test_two_shipped_networks_are_compared_where_their_specs_differ(browser, address):
-    page = opened(browser, address, "runs?search=mnist-5k-clean-label-pgd-0.&states=shipped")
+def test_two_shipped_networks_are_compared_where_their_specs_differ(browser, own_address):
+    page = opened(browser, own_address, "runs?search=mnist-5k-clean-label-pgd-0.&states=shipped")
     page.set_default_timeout(30_000)
     tick(page, 0)
     tick(page, 1)
@@ -78,10 +71,10 @@ def test_two_shipped_networks_are_compared_where_their_specs_differ(browser, add
     page.close()
 
 
-def test_what_is_no_archive_is_one_sentence(browser, address, tmp_path):
+def test_what_is_no_archive_is_one_sentence(browser, own_address, tmp_path):
     wrong = tmp_path / "wrong.zip"
     wrong.write_bytes(b"not a zip")
-    page = opened(browser, address, "runs")
+    page = opened(browser, own_address, "runs")
     page.get_by_role("button", name="Bring a run along").click()
     page.locator(".st-key-run-archive input[type='file']").set_input_files(wrong)
     page.get_by_role("button", name="Import", exact=True).click()

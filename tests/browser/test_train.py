@@ -3,22 +3,15 @@
 import re
 
 import pytest
-from browsing import follow, opened, served, settle, start_quick_run
+from browsing import follow, opened, settle, start_quick_run
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 LONG = {"timeout": 120_000}  # a process starts, epochs pass
 
 
-@pytest.fixture(scope="module")
-def address(browser):  # noqa: ARG001  # which may skip
-    """A server of this file's own: the tests leave runs on it."""
-    with served() as (address, _):
-        yield address
-
-
-def test_a_quick_run_is_started_watched_stopped_resumed_and_used(browser, address):
-    page = opened(browser, address, "train")
+def test_a_quick_run_is_started_watched_stopped_resumed_and_used(browser, own_address):
+    page = opened(browser, own_address, "train")
     start_quick_run(page, epochs=15, name="my first")
     # where a run changes its place, both are there for a moment
     run = page.get_by_role("heading", name=re.compile("my first: ")).first
@@ -53,8 +46,8 @@ def test_a_quick_run_is_started_watched_stopped_resumed_and_used(browser, addres
     page.close()
 
 
-def test_a_setting_that_cannot_be_is_one_sentence_and_there_is_no_start(browser, address):
-    page = opened(browser, address, "train")
+def test_a_setting_that_cannot_be_is_one_sentence_and_there_is_no_start(browser, own_address):
+    page = opened(browser, own_address, "train")
     page.get_by_text("More settings").click()
     more = page.locator(".st-key-more-fast textarea")
     more.fill("training.learning_rate = 7")

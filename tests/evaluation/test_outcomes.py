@@ -30,14 +30,10 @@ DIGITS = [name for name in zoo.model_ids() if name.startswith("mnist")]
 ELSEWHERE = Sticker("x", row=2, column=2)  # not the sticker of any poison here
 
 
-SECONDS = [
-    "standard_network",
-    "hardened_network",
-    "poisoned_network",
-]  # those of conftest, trained for seconds
-KINDS = {
-    zoo.find_model(name).spec.network: name for name in DIGITS
-}  # a model of the zoo for each architecture
+# those of conftest, trained for seconds
+SECONDS = ["standard_network", "hardened_network", "poisoned_network"]
+# a model of the zoo for each architecture
+KINDS = {zoo.find_model(name).spec.network: name for name in DIGITS}
 
 
 @pytest.fixture(params=[*SECONDS, *KINDS.values()])

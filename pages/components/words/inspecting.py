@@ -169,12 +169,8 @@ def agrees(one: Agreement) -> str:
 
 
 def now(success: Rate) -> str:
-    """What the network does before it is cleaned, where a trigger of it is known."""
-    return (
-        f"This network's backdoor success is **{success.value:.0%}** (n = {success.n:,})."
-        if success.n
-        else ""
-    )
+    """What the network does before it is cleaned."""
+    return f"This network's backdoor success is **{success.value:.0%}** (n = {success.n:,})."
 
 
 def nothing_here(label: str) -> str:
