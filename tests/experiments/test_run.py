@@ -3,6 +3,7 @@ import json
 import shutil
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -310,6 +311,54 @@ def test_a_finished_run_is_not_trained_again(finished_run, tiny_spec):
     result = run_experiment(tiny_spec, finished_run, fail)
     assert result == json.loads(before["result.json"])
     assert {file.name: file.read_bytes() for file in finished_run.iterdir()} == before
+
+
+@pytest.fixture
+def beside(finished_run, tmp_path):
+    """A finished run under the name that a sweep gives it."""
+    document = json.loads((finished_run / "spec.json").read_text())
+    return Path(shutil.copytree(finished_run, tmp_path / spec_from_dict(document).id))
+
+
+def test_what_differs_only_in_how_it_is_measured_is_not_trained_again(beside, tiny_spec, monkeypatch):
+    monkeypatch.setattr(run, "train", None)
+    other = replace(tiny_spec, evaluation=Attack(epsilon=0.05, steps=1), second_evaluation=Attack(steps=2))
+    epochs: list[int] = []
+    result = run_experiment(other, beside.parent / other.id, lambda entry: epochs.append(entry.epoch))
+    assert epochs == [1, 2]
+    for name in ("model.safetensors", "losses.jsonl"):
+        assert (beside.parent / other.id / name).read_bytes() == (beside / name).read_bytes()
+    card = json.loads((beside / "card.json").read_text())
+    measured = card["metrics"]
+    assert result["metrics"]["clean_accuracy"] == measured["clean_accuracy"]
+    assert result["metrics"]["epsilon"] == 0.05
+    assert (
+        json.loads((beside.parent / other.id / "card.json").read_text())["training_seconds"]
+        == card["training_seconds"]
+    )
+
+
+@pytest.mark.parametrize("harm", ["weights", "card", "seed", "training"])
+def test_what_was_trained_otherwise_or_is_damaged_lends_no_weights(harm, beside, tiny_spec, monkeypatch):
+    spec = replace(tiny_spec, evaluation=Attack(epsilon=0.05, steps=1))
+    if harm == "weights":
+        (beside / "model.safetensors").write_bytes(b"torn")
+    elif harm == "card":
+        (beside / "card.json").unlink()
+    elif harm == "seed":
+        spec = replace(spec, seed=1)
+    else:
+        spec = replace(spec, training=replace(spec.training, learning_rate=0.002))
+
+    class TrainedError(Exception):
+        pass
+
+    def trained(*_: object, **__: object) -> None:
+        raise TrainedError
+
+    monkeypatch.setattr(run, "train", trained)
+    with pytest.raises(TrainedError):
+        run_experiment(spec, beside.parent / spec.id)
 
 
 def test_a_folder_of_another_run_is_refused(finished_run, tiny_spec, refused):

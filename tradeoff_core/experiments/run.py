@@ -4,12 +4,13 @@ A run lies in a folder, whose files `run_folder` names.
 """
 
 import copy
+import glob
 import hashlib
 import platform
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,8 +33,8 @@ from tradeoff_core.evaluation.outcomes import Outcomes, backdoor_success, evalua
 from tradeoff_core.experiments import trackers
 from tradeoff_core.experiments.card import SCHEMA_VERSION, Card, Metrics
 from tradeoff_core.experiments.run_folder import Result, RunFolder
-from tradeoff_core.experiments.spec import ExperimentSpec, Source, spec_to_dict
-from tradeoff_core.experiments.weights import start_from
+from tradeoff_core.experiments.spec import ExperimentSpec, Source, spec_from_dict, spec_to_dict
+from tradeoff_core.experiments.weights import start_from, trained_network
 from tradeoff_core.networks import Network
 from tradeoff_core.networks.inference import Images, batch_size, in_batches, predict, predicted_classes
 from tradeoff_core.poisoning.poison import PoisonedDataset, poison_dataset
@@ -151,7 +152,8 @@ def run_experiment(
 ) -> Result:
     """Train, measure and store one run in `folder`; go on where an earlier, broken-off run stopped.
 
-    Returns the content of result.json. A finished run is not trained again. Raises TradeoffError if the
+    Returns the content of result.json. A finished run is not trained again, and a run beside it that differs only in
+    the measuring attacks lends its weights. Raises TradeoffError if the
     folder holds a run of another spec, or if another process trains in it.
     """
     document, place = spec_to_dict(spec), RunFolder(folder)
@@ -184,9 +186,33 @@ def _run(spec: ExperimentSpec, folder: RunFolder, note: Callable[[Progress], Non
     poisoned = poisoned_training_set(spec)
     network, start = fresh_network(spec, poisoned.data)
     distributed.first_does(lambda: folder.write_spec(document))
-    history = _train_all(network, spec, poisoned, folder, note)
+    if (history := _taken_over(network, spec, folder)) is None:
+        history = _train_all(network, spec, poisoned, folder, note)
+    elif not distributed.rank():
+        for entry in history:
+            note(entry)
     distributed.first_does(lambda: _finish(network, spec, poisoned, folder, history, start))
     return _whole(folder.result, folder.read_result)
+
+
+def _taken_over(network: Network, spec: ExperimentSpec, folder: RunFolder) -> list[Progress] | None:
+    """The epochs of a finished run beside this one that was only measured otherwise, if there is one.
+
+    Its weights go to `network`, its losses to `folder`. A run that has begun to train goes on by itself.
+    """
+    if folder.checkpoint(0).exists():
+        return None
+    for path in sorted(folder.path.parent.glob(f"{glob.escape(spec.title)}-seed{spec.seed}-*")):
+        other = RunFolder(path)
+        with suppress(TradeoffError):
+            document = other.read_spec() if other.finished else None
+            if document and spec_from_dict(document).as_trained == spec.as_trained:
+                network.load_state_dict(trained_network(other, other.read_card(), spec).state_dict())
+                if other.losses_file.exists():
+                    write_atomically(folder.losses_file, other.losses_file.read_bytes())
+                names = [field.name for field in fields(Progress)]
+                return [Progress(**{name: entry.get(name) for name in names}) for entry in other.epochs()]  # type: ignore[arg-type]
+    return None
 
 
 def _finish(

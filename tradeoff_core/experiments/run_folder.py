@@ -147,6 +147,11 @@ class RunFolder:
         return self.path / WEIGHTS
 
     @property
+    def losses_file(self) -> Path:
+        """What the target class's examples cost after each epoch, a line each, where that was kept."""
+        return self.path / LOSSES
+
+    @property
     def order(self) -> Path:
         """What was asked of it."""
         return self.path / ORDER
@@ -215,12 +220,12 @@ class RunFolder:
 
     def add_losses(self, epoch: int, label: int, losses: list[float]) -> None:
         """Add what the training examples with a label cost after an epoch, in the order of the training set."""
-        append_line(self.path / LOSSES, {"epoch": epoch, "label": label, "losses": losses})
+        append_line(self.losses_file, {"epoch": epoch, "label": label, "losses": losses})
 
     def losses(self, label: int, count: int) -> list[list[float]]:
         """The losses of the `count` training examples with a label after every epoch, none where they were not kept."""
         by_number: dict[int, list[float]] = {}
-        for _, found in _lines(self.path / LOSSES):
+        for _, found in _lines(self.losses_file):
             with suppress(TradeoffError):
                 entry = build(Losses, found)
                 if (entry["label"], len(entry["losses"])) == (label, count):
