@@ -58,7 +58,7 @@ def show() -> None:
     epsilon, images = level / 255, to_tensor(picture[None])
     attacked, stamped = photograph.attacked(net, picture, epsilon), sticker.apply(images)
     every = torch.cat([images, attacked, stamped])
-    shares = photograph.read(net, every)
+    shares = [photograph.read(net, one) for one in every]
     before, after, worn = (net.classes[int(share.argmax())] for share in shares)
     effect = f"turns it into a **{after}**" if before != after else "does not change that: raise ε"
     with seen:
@@ -83,7 +83,9 @@ def show() -> None:
             )
         )
     st.header("What does it look at?")
-    maps = photograph.looked_at(net, every, [int(share.argmax()) for share in shares])
+    maps = torch.cat(
+        [photograph.looked_at(net, one, int(share.argmax())) for one, share in zip(every, shares, strict=True)]
+    )
     photograph.show(
         photograph.explained(maps, every),
         [f"What speaks for {name}" for name in (before, after, worn)],

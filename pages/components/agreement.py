@@ -19,7 +19,7 @@ def coverage_sentence(covered: Sequence[Covered]) -> str:
     """How many of the published rows have ours beside them, in all and by data set."""
     here, published = (sum(getattr(one, name) for one in covered) for name in ("here", "published"))
     each = ", ".join(f"{DATASETS[one.dataset]} {one.here} of {one.published}" for one in covered)
-    return f"**{here} of {published}** published rows have ours beside them: {each}. The table above says why the others have none."
+    return f"**{here} of {published}** published rows have ours beside them: {each}. *Table by table* says why the others have none."
 
 
 def verdict_line(one: Verdict) -> str:

@@ -17,7 +17,7 @@ from tradeoff_core.models import zoo
 from tradeoff_core.models.zoo import Model
 
 NETWORK = "imagenet-efficientnet-lite0"
-LEVELS = (0.5, 1, 2, 4, 8, 16)  # of 255: how far a channel may move
+LEVELS = first_draws.LEVELS
 STEPS = first_draws.PHOTOGRAPH_STEPS
 SHOWN = 204  # pixels on the screen: four beside each other
 COVERED = 0.6  # of a picture's colours by those of the map over it
@@ -80,9 +80,9 @@ def attacked(net: Model, picture: NDArray[np.uint8], epsilon: float) -> Tensor:
 
 @st.cache_data(max_entries=64, show_spinner="Asking what the network looks at", hash_funcs=OF_PICTURES)
 @visitors_turn.turn()
-def looked_at(net: Model, images: Tensor, classes: list[int]) -> Tensor:
-    """What speaks for a class in each image (N, C, H, W), by Grad-CAM: (N, 1, H, W)."""
-    return torch.from_numpy(cache.drawn(net, first_draws.attributed(images, classes, Method.GRAD_CAM)))
+def looked_at(net: Model, image: Tensor, label: int) -> Tensor:
+    """What speaks for a class in an image (C, H, W), by Grad-CAM: (1, 1, H, W)."""
+    return torch.from_numpy(cache.drawn(net, first_draws.attributed(image[None], [label], Method.GRAD_CAM)))
 
 
 def explained(maps: Tensor, images: Tensor) -> list[NDArray[np.uint8]]:
@@ -92,9 +92,10 @@ def explained(maps: Tensor, images: Tensor) -> list[NDArray[np.uint8]]:
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=OF_PICTURES)
 @visitors_turn.turn()
-def read(net: Model, images: Tensor) -> NDArray[np.float32]:
-    """What the network makes of the images: probabilities (N, classes)."""
-    return cache.drawn(net, first_draws.probabilities(images))
+def read(net: Model, image: Tensor) -> NDArray[np.float32]:
+    """What the network makes of an image (C, H, W): probabilities (classes,)."""
+    shares: NDArray[np.float32] = cache.drawn(net, first_draws.probabilities(image[None]))[0]
+    return shares
 
 
 def link(**settings: str) -> None:

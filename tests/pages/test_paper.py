@@ -12,6 +12,7 @@ from tradeoff_core.common.paths import RESULTS
 from tradeoff_core.findings import agreement, ledger, paper_tables
 from tradeoff_core.findings.agreement import Verdict
 
+NEARNESS = "How near it comes"
 PUBLISHED = json.loads((RESULTS / "published.json").read_text())["rows"]
 ORDER = ("mnist", "cifar10", "imagenet")
 TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "imagenet": "ImageNet"}
@@ -96,8 +97,7 @@ def page():
     def choose(table):
         app.selectbox(key="table").set_value(table).run()
         assert not app.exception
-        shown, departures = app.dataframe
-        assert len(departures.value) == len(ledger.entries())
+        (shown,) = app.dataframe
         return shown.value
 
     return choose
@@ -218,15 +218,28 @@ def test_a_row_without_ours_says_why(page):
 def test_the_coverage_is_said():
     here = sum(one.here for one in agreement.covered())
     assert f"**{here} of 85** published rows have ours beside them: MNIST 14 of 14" in everything_said(
-        opened("paper")
+        opened("paper", part=NEARNESS)
     )
+
+
+def test_the_ledger_has_a_row_for_each_departure():
+    app = opened("paper", part="What we do otherwise")
+    (departures,) = app.dataframe
+    assert len(departures.value) == len(ledger.entries())
+    assert "Trained twice" in everything_said(app)
+
+
+def test_an_unknown_part_is_the_first():
+    app = opened("paper", part="no such part")
+    assert not app.exception
+    assert app.selectbox(key="table").value == "main-1a"
 
 
 ROW = "main-1a: mnist, adversarial training"
 
 
 def test_a_clicked_point_opens_its_run():
-    app = opened("paper")
+    app = opened("paper", part=NEARNESS)
     assert not app.info
     sent(app, FIGURE, string_value=json.dumps({"selection": {"points": [{"customdata": ROW}]}}))
     assert not app.exception
