@@ -230,7 +230,8 @@ window.WebSocket = class extends WebSocket {
 };
 for (const kind of ["pointerdown", "keydown"])
     addEventListener(kind, () => { window.messages = 0; window.touched = performance.now(); }, true);
-const changes = new MutationObserver(() => { window.changed = performance.now(); });
+const seen = ({target}) => !(target.closest ? target : target.parentElement)?.closest("[role='log']"); // what screen readers say
+const changes = new MutationObserver((all) => { if (all.some(seen)) window.changed = performance.now(); });
 const watch = node => changes.observe(node, {subtree: true, childList: true, attributes: true, characterData: true});
 watch(document);
 const attach = Element.prototype.attachShadow; // a component of ours draws in its own shadow

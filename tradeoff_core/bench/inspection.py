@@ -8,12 +8,19 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
 from tradeoff_core.bench.app import PATIENCE, chromium, first_line, lacking_for, server, wait_until_drawn
 from tradeoff_core.bench.rows import Row
 from tradeoff_core.common.paths import ROOT
-from tradeoff_core.datasets import available, how_to_get, title
+from tradeoff_core.datasets import available, how_to_get, import_torchvision, title
 from tradeoff_core.models import zoo
 from tradeoff_core.models.compared import describe
+from tradeoff_core.models.imported import import_model
+from tradeoff_core.models.zoo import Model
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Locator, Page
@@ -24,6 +31,7 @@ LIMITS = {  # seconds by what is measured: of up to 5,000 images, and of CIFAR-1
     "cifar10-clean-label-standard": (1.0, 0.15),
     "cifar10-dirty-label-standard": (1.5, 0.3),
 }
+OWN, OWN_NETWORK, OWN_LIMITS = 3000, "mobilenet_v3_small", (2.0, 0.15)
 DRAWN, SAVED = 0.05, 0.5
 # An act of the grid's own controls, and how long until what it draws is on the screen: the frame after the next
 TIMED = """(grid, act) => new Promise((done) => {
@@ -58,22 +66,50 @@ def inspection_rows(root: Path = ROOT) -> list[Row]:
     rows = []
     with chromium() as browser:
         for name in LIMITS:
-            rows += _rows(root, browser, name)
+            rows += _of_the_zoo(root, browser, name)
+        with tempfile.TemporaryDirectory() as place:
+            model = own_photographs(Path(place))
+            rows += _rows(root, browser, model, "own photographs of 224", OWN_LIMITS, Path(place))
     return rows
 
 
-def _rows(root: Path, browser: "BrowserContext", name: str) -> list[Row]:
-    from playwright.sync_api import Error
+def own_photographs(place: Path, count: int = OWN) -> Model:
+    """A model in `place` of `count` made-up photographs of two classes, by a small network with random weights."""
+    draw = np.random.default_rng(0)
+    for number in range(count):
+        part, label = "test" if number % 30 == 0 else "train", "few" if number % 60 < 2 else "many"
+        folder = place / "pictures" / part / label
+        folder.mkdir(parents=True, exist_ok=True)
+        rough = Image.fromarray(draw.integers(0, 256, (14, 14, 3), dtype=np.uint8))
+        rough.resize((224, 224), Image.Resampling.BICUBIC).save(folder / f"{number}.jpg", quality=90)
+    import_torchvision()
+    from torchvision.models import get_model
 
-    grid_limit, sort_limit = LIMITS[name]
-    first = Row(f"Inspect, {name}: first grid", None, grid_limit, "s")
+    torch.manual_seed(0)
+    save_file(get_model(OWN_NETWORK, num_classes=2).state_dict(), place / "own.safetensors")
+    return import_model(place / "own.safetensors", OWN_NETWORK, str(place / "pictures"), place)
+
+
+def _of_the_zoo(root: Path, browser: "BrowserContext", name: str) -> list[Row]:
+    first = Row(f"Inspect, {name}: first grid", None, LIMITS[name][0], "s")
     if name not in zoo.model_ids():
         return [_skipped(first, f"there is no model {name}")]
     model = zoo.find_model(name)
     if not available(model.spec.dataset):
         return [_skipped(first, how_to_get(model.spec.dataset))]
+    with tempfile.TemporaryDirectory() as runs:
+        return _rows(root, browser, model, name, LIMITS[name], Path(runs))
+
+
+def _rows(
+    root: Path, browser: "BrowserContext", model: Model, name: str, limits: tuple[float, float], runs: Path
+) -> list[Row]:
+    from playwright.sync_api import Error
+
+    grid_limit, sort_limit = limits
+    first = Row(f"Inspect, {name}: first grid", None, grid_limit, "s")
     query = f"data={title(model.spec.dataset)}&suspect={describe(model)}"
-    with tempfile.TemporaryDirectory() as runs, server(root, {"TRADEOFF_RUNS": runs}) as (address, _):
+    with server(root, {"TRADEOFF_RUNS": str(runs)}) as (address, _):
         try:
             with _shown(browser, f"{address}/inspect_examples?{query}"):
                 pass  # whoever opens it first scores the images, and everybody else finds the scores

@@ -50,7 +50,10 @@ IN_A_ROW = {28: 9, 224: 3}  # pictures, by their side; five of those between: la
 STEPS = 10  # of the attack on Perturbations
 EACH = 200  # images of a group on Features
 LEVELS = (0.5, 1, 2, 4, 8, 16)  # of the attack on a photograph: ε of 255
-LEVEL, PHOTOGRAPH_STEPS = 2, 5  # the ε that it begins with, and its steps: ten turn no more samples into something else
+LEVEL, PHOTOGRAPH_STEPS = (
+    2,
+    5,
+)  # the ε that it begins with, and its steps: ten turn no more samples into something else
 
 
 @dataclass(frozen=True, slots=True)
