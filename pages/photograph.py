@@ -84,7 +84,10 @@ def show() -> None:
         )
     st.header("What does it look at?")
     maps = torch.cat(
-        [photograph.looked_at(net, one, int(share.argmax())) for one, share in zip(every, shares, strict=True)]
+        [
+            photograph.looked_at(net, one, int(share.argmax()))
+            for one, share in zip(every, shares, strict=True)
+        ]
     )
     photograph.show(
         photograph.explained(maps, every),

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.components import cards, model_picker, own_network
+from pages.components import cards, model_picker, own_network, poisons
 from pages.components.words import how_it_works
 from pages.components.words.changes import said, under_its_own_attack
 from pages.components.words.glossary import link
@@ -211,5 +211,7 @@ if maps:
         "Brightness and the number in each cell: backdoor success, seed 0, the fast recipe (PGD-5, half width). Below the "
         "orange line a perturbation within the training ε can erase the watermark."
     )
+
+poisons.section(DATASET)
 
 cards.how_it_works(how_it_works.TRADEOFF)

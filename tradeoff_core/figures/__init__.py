@@ -25,6 +25,7 @@ from tradeoff_core.figures.inspection import reviewers_curve
 from tradeoff_core.figures.maps import by_poison_rate, turning_map
 from tradeoff_core.figures.neural_cleanse import index_control, mask_norms, unlearning
 from tradeoff_core.figures.paper import arrows
+from tradeoff_core.figures.poisons import where_it_holds
 from tradeoff_core.figures.shared import COLUMNS, as_csv, described, hover, points_of
 from tradeoff_core.figures.tradeoff import (
     pareto_front,
@@ -71,4 +72,5 @@ __all__ = [
     "training_curves",
     "turning_map",
     "unlearning",
+    "where_it_holds",
 ]
