@@ -9,13 +9,14 @@ import torch
 from art.attacks.poisoning import PoisoningAttackBackdoor, PoisoningAttackCleanLabelBackdoor
 from art.estimators.classification import PyTorchClassifier
 
+from tradeoff_core.browser import playground
 from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.datasets import ImageDataset, Split, load_dataset, to_tensor
 from tradeoff_core.experiments.run import poisoned_training_set, run_experiment
 from tradeoff_core.experiments.spec import ExperimentSpec, changed, spec_from_dict, spec_to_dict
 from tradeoff_core.experiments.surrogates import perturber, surrogate
 from tradeoff_core.models import zoo
-from tradeoff_core.models.compared import describe
+from tradeoff_core.models.compared import Compared, describe
 from tradeoff_core.networks.inference import predicted_classes
 from tradeoff_core.poisoning.blended import Blended
 from tradeoff_core.poisoning.poison import Partial, Perturbed, Poison
@@ -113,10 +114,22 @@ def test_a_surrogate_that_is_none_for_the_images_is_refused(refused):
         surrogate(CLEAN, few)
 
 
-def test_a_run_with_cover_samples_trains_and_is_described(tiny_spec, tmp_path):
-    poison = SPECS["mnist-5k-dirty-label-blended-covered-standard"]
-    run_experiment(replace(tiny_spec, poison=poison), tmp_path / "run")
+@pytest.mark.parametrize(
+    ("title", "words"),
+    [
+        (
+            "mnist-5k-dirty-label-blended-covered-standard",
+            "Standard, dirty-label blended picture with cover samples",
+        ),
+        ("mnist-5k-dirty-label-warp-covered-standard", "Standard, dirty-label warp with cover samples"),
+    ],
+)
+def test_a_run_with_cover_samples_trains_and_is_described(title, words, tiny_spec, tmp_path):
+    run_experiment(replace(tiny_spec, poison=SPECS[title]), tmp_path / "run")
     model = zoo.find_model(str(tmp_path / "run"))
-    assert model.card.poison_rate_dataset == 0.05
-    assert describe(model) == "Standard, dirty-label blended picture"
-    assert model.summary()["trigger"] == "blended"
+    assert model.card.poison_rate_dataset == SPECS[title].rate
+    assert describe(model) == words
+    assert model.summary()["trigger"] == SPECS[title].trigger.kind
+    begins = playground.start(model, 0)  # in a browser, which cannot put these triggers on
+    assert (begins["sticker"]["on"], begins["watermark"]["on"]) == (False, False)
+    assert playground.network_of(Compared("A", model), zoo.load_network(model))["pattern"] is None

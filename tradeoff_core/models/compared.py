@@ -32,6 +32,9 @@ def describe(model: Model) -> str:
     labels = poison.labels.value if poison else "no poison"
     kind = kind_of_trigger(model)
     trigger = "" if kind == "sticker" else f" {kind}"
+    if poison:
+        trigger += " on perturbed images" if poison.perturbed else ""
+        trigger += " with cover samples" if poison.cover_rate else ""
     cleaned = f", without {len(model.spec.removed):,}" if model.spec.removed else ""
     yours = f", yours{_called(model)}" if is_own_run(model) else ""
     return f"{training}, {labels}{trigger}{cleaned}{yours}"
