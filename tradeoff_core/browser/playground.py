@@ -14,7 +14,7 @@ from tradeoff_core.datasets import ImageDataset
 from tradeoff_core.models.compared import Compared, an, called, class_names, describe, kind_of_trigger
 from tradeoff_core.models.zoo import Model
 from tradeoff_core.networks import Network
-from tradeoff_core.poisoning.triggers import WATERMARKS, Sticker, draw, patterns
+from tradeoff_core.poisoning.triggers import WATERMARKS, Sticker, Watermark, draw, patterns
 
 EACH = 3  # digits of each class
 SIZES = range(1, 13)  # pixels of a sticker
@@ -64,7 +64,7 @@ def places(data: ImageDataset) -> tuple[int, ...]:
 def network_of(one: Compared, network: Network) -> dict[str, Any]:
     """A network as the browser runs it, or why it does not run there (`chain` is None); its weights are the caller's to add."""
     model = one.model
-    pattern = model.spec.trigger.pattern
+    pattern = getattr(model.spec.trigger, "pattern", None)
     return {
         "letter": one.letter,
         "id": model.id,
@@ -124,11 +124,11 @@ def telling(
 
 
 def start(model: Model, digit: int) -> dict[str, Any]:
-    """The state that somebody meets: a digit with the model's trigger on."""
+    """The state that somebody meets: a digit with the model's trigger on, if it is one that runs in a browser."""
     trigger = model.spec.trigger
     sticker = trigger if isinstance(trigger, Sticker) else Sticker()
     watermark = {"pattern": "stripes", "amplitude": 0.25}
-    if not isinstance(trigger, Sticker) and trigger.pattern in WATERMARKS:
+    if isinstance(trigger, Watermark) and trigger.pattern in WATERMARKS:
         watermark = {"pattern": trigger.pattern, "amplitude": round(trigger.amplitude, 2)}
     known = sticker.pattern in patterns() and sticker.size in SIZES
     usual = sticker if known else Sticker()
@@ -144,7 +144,7 @@ def start(model: Model, digit: int) -> dict[str, Any]:
             "column": usual.column,
             "opacity": usual.opacity,
         },
-        "watermark": {"on": not isinstance(trigger, Sticker), **watermark},
+        "watermark": {"on": isinstance(trigger, Watermark), **watermark},
         "attack": {"epsilon": 0, "method": "PGD-10", "target": ""},
     }
 

@@ -34,6 +34,7 @@ from tradeoff_core.experiments import trackers
 from tradeoff_core.experiments.card import SCHEMA_VERSION, Card, Metrics
 from tradeoff_core.experiments.run_folder import Result, RunFolder
 from tradeoff_core.experiments.spec import ExperimentSpec, Source, spec_from_dict, spec_to_dict
+from tradeoff_core.experiments.surrogates import perturber
 from tradeoff_core.experiments.weights import start_from, trained_network
 from tradeoff_core.networks import Network
 from tradeoff_core.networks.inference import Images, batch_size, in_batches, predict, predicted_classes
@@ -52,12 +53,15 @@ VALIDATION_IMAGES = 200  # of the validation split, looked at after every epoch
 def poisoned_training_set(spec: ExperimentSpec) -> PoisonedDataset:
     """The training images of a spec, poisoned as it says: the same ones for the same spec, always.
 
-    Raises TradeoffError if `removed` names an example that there is not, or all of a class.
+    Raises TradeoffError if `removed` names an example that there is not, or all of a class, and if the poison is made with
+    a network that is not there or is for other images.
     """
     data = load_dataset(spec.dataset, Split.TRAIN)
     if spec.images is not None:
         data = data.spread(spec.images)
-    poisoned = poison_dataset(data, spec.poison, np.random.default_rng(spec.seed))
+    asked = spec.poison.perturbed if spec.poison else None
+    perturb = perturber(asked, data) if asked else None
+    poisoned = poison_dataset(data, spec.poison, np.random.default_rng(spec.seed), perturb)
     return poisoned.without(spec.removed) if spec.removed else poisoned
 
 

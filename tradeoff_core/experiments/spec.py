@@ -19,7 +19,7 @@ from tradeoff_core.common.paths import typed
 from tradeoff_core.datasets import DATASETS, known, short_name, side_of, target_of
 from tradeoff_core.networks.registry import check_name, denoises
 from tradeoff_core.poisoning.poison import Poison
-from tradeoff_core.poisoning.triggers import TRIGGERS, Trigger, Watermark, default_sticker
+from tradeoff_core.poisoning.triggers import TRIGGERS, Sticker, Trigger, default_sticker
 from tradeoff_core.training.recipe import Training
 
 DEFAULT_NETWORK = "mnist-cnn"
@@ -103,8 +103,10 @@ class ExperimentSpec:
     def title(self) -> str:
         """Data set, poison and training, as the zoo names its models; the trigger is a sticker unless named."""
         poison = self.poison.labels.value if self.poison else "no-poison"
-        if isinstance(self.trigger, Watermark):
-            poison += "-watermark"
+        if self.poison:
+            poison += "" if isinstance(self.trigger, Sticker) else f"-{self.trigger.kind}"
+            poison += "-perturbed" if self.poison.perturbed else ""
+            poison += "-covered" if self.poison.cover_rate else ""
         network = "" if self.network == USUAL.get(self.dataset, DEFAULT_NETWORK) else f"-{self.network}"
         network += (
             ""

@@ -8,7 +8,8 @@ from tradeoff_core.common.names import plain
 from tradeoff_core.common.paths import runs_folder
 from tradeoff_core.experiments.run_folder import RunFolder
 from tradeoff_core.models.zoo import Model
-from tradeoff_core.poisoning.triggers import Sticker, Watermark
+
+NAMES = {"blended": "blended picture"}  # of triggers' kinds that are no nouns
 
 
 def is_own_run(model: Model) -> bool:
@@ -29,10 +30,14 @@ def describe(model: Model) -> str:
     poison, words = model.spec.poison, model.spec.training_in_words
     training = words[0].upper() + words[1:]
     labels = poison.labels.value if poison else "no poison"
-    watermark = " watermark" if isinstance(model.spec.trigger, Watermark) else ""
+    kind = kind_of_trigger(model)
+    trigger = "" if kind == "sticker" else f" {kind}"
+    if poison:
+        trigger += " on perturbed images" if poison.perturbed else ""
+        trigger += " with cover samples" if poison.cover_rate else ""
     cleaned = f", without {len(model.spec.removed):,}" if model.spec.removed else ""
     yours = f", yours{_called(model)}" if is_own_run(model) else ""
-    return f"{training}, {labels}{watermark}{cleaned}{yours}"
+    return f"{training}, {labels}{trigger}{cleaned}{yours}"
 
 
 def _called(model: Model) -> str:
@@ -60,7 +65,7 @@ def an(name: str) -> str:
 
 def kind_of_trigger(model: Model) -> str:
     """A word for what the model was poisoned with, or would be measured with."""
-    return "sticker" if isinstance(model.spec.trigger, Sticker) else "watermark"
+    return NAMES.get(model.spec.trigger.kind, model.spec.trigger.kind)
 
 
 class Compared(NamedTuple):

@@ -1,124 +1,34 @@
-"""Backdoor triggers: what is put on an image to open the back door. Training and test share this code."""
+"""Backdoor triggers: what is put on an image to open the back door. Training and test share this code.
 
-import base64
-import io
-import os
+Those that are not of the paper have files of their own: `blended`, `sinusoid`, `warp`, `perturbation`.
+"""
+
 from collections.abc import Callable
-from dataclasses import field
-from functools import lru_cache
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import BeforeValidator, Discriminator, Tag
 
 from tradeoff_core.common.checked import Number, Text, Whole, checked, within
 from tradeoff_core.common.errors import TradeoffError
-from tradeoff_core.common.files import shortened
-from tradeoff_core.common.paths import STICKERS, read_only, typed
-from tradeoff_core.datasets import checked_images, in_eight_bits, read_picture
-from tradeoff_core.datasets.reading import MAX_BYTES
+from tradeoff_core.datasets import checked_images
+from tradeoff_core.poisoning.blended import Blended
+from tradeoff_core.poisoning.perturbation import Perturbation
+from tradeoff_core.poisoning.pictures import DATA_URI as DATA_URI
+from tradeoff_core.poisoning.pictures import PATTERNS as PATTERNS
+from tradeoff_core.poisoning.pictures import draw as draw
+from tradeoff_core.poisoning.pictures import in_channels, stretched
+from tradeoff_core.poisoning.pictures import pattern_from_picture as pattern_from_picture
+from tradeoff_core.poisoning.pictures import patterns as patterns
+from tradeoff_core.poisoning.sinusoid import Sinusoid
+from tradeoff_core.poisoning.warp import Warp
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-LARGEST_STICKER = 4096  # pixels a side of the picture that becomes one
-MAX_STICKER_SIDE = 64  # an uploaded picture is shrunk to this before it is kept
 SHARE = "above 0, at most 1"
-DATA_URI = "data:image/png;base64,"
-
-
-def _opaque(grey: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Grey (H, W) in [0, 1] -> opaque RGBA (H, W, 4)."""
-    stored = np.round(grey * 255).astype(np.uint8)
-    return np.dstack([stored] * 3 + [np.full_like(stored, 255)])
-
-
-def _white_square(size: int) -> NDArray[np.uint8]:
-    return _opaque(np.ones((size, size)))
-
-
-def _x(size: int) -> NDArray[np.uint8]:
-    return _opaque(np.clip(np.eye(size) + np.eye(size)[::-1], 0, 1))
-
-
-def _checkerboard(size: int) -> NDArray[np.uint8]:
-    return _opaque((np.add.outer(np.arange(size), np.arange(size)) + 1) % 2)
-
-
-# size in pixels -> RGBA; the drawn ones are files in assets/stickers/
-PATTERNS: dict[str, Callable[[int], NDArray[np.uint8]]] = {
-    "white-square": _white_square,
-    "x": _x,
-    "checkerboard": _checkerboard,
-}
-
-
-def patterns() -> tuple[str, ...]:
-    """The names of the built-in sticker patterns."""
-    return *PATTERNS, *sorted(file.stem for file in STICKERS.glob("*.png"))
-
-
-def pattern_from_picture(content: bytes, name: str = "the picture", max_pixels: int | None = None) -> str:
-    """An uploaded picture as a pattern that a spec can carry: a data URI of a small PNG.
-
-    Raises TradeoffError for what is empty, huge, animated or no picture.
-    """
-    small = read_picture(content, name, LARGEST_STICKER, max_pixels=max_pixels, needed=MAX_STICKER_SIDE)
-    picture = in_eight_bits(small).convert("RGBA")
-    picture.thumbnail((MAX_STICKER_SIDE, MAX_STICKER_SIDE), Image.Resampling.BOX)
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return DATA_URI + base64.b64encode(buffer.getvalue()).decode()
-
-
-@lru_cache(maxsize=64)
-def draw(pattern: str, size: int) -> NDArray[np.uint8]:
-    """A pattern as RGBA (H, W, 4), its longer side `size` pixels.
-
-    `pattern` is a built-in name, a data URI or the path of a picture. Raises TradeoffError for others.
-    """
-    if pattern in PATTERNS:
-        return PATTERNS[pattern](size)
-    if pattern.startswith(DATA_URI):
-        try:
-            content, name = base64.b64decode(pattern.removeprefix(DATA_URI), validate=True), "the sticker"
-        except ValueError:
-            raise TradeoffError("the sticker's data URI is damaged") from None
-    else:
-        content, name = _stored(pattern)
-    picture = in_eight_bits(read_picture(content, name, LARGEST_STICKER)).convert("RGBA")
-    scale = size / max(picture.size)
-    smaller = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    method = Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST
-    return np.asarray(picture.resize(smaller, method))
-
-
-def _stored(pattern: str) -> tuple[bytes, str]:
-    """The content and the name of a drawn pattern's file, or of a picture by its path, of which a public server has none."""
-    drawn = pattern in patterns()
-    path = STICKERS / f"{pattern}.png" if drawn or not pattern.strip() else typed(pattern)
-    if not os.path.isfile(path) or (read_only() and not drawn):  # False also for a name too long to be one
-        raise TradeoffError(
-            f"unknown sticker '{shortened(pattern)}': choose {', '.join(patterns())} or a picture file"
-        )
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1), path.name
-    except OSError as error:
-        raise TradeoffError(f"the sticker '{path}' cannot be read: {error.strerror}") from None
-
-
-def _in_channels(rgba: NDArray[np.uint8], channels: int) -> "tuple[Tensor, Tensor]":
-    """Colour (C, H, W) and opacity (H, W) of an RGBA picture, both in [0, 1]."""
-    import torch
-
-    colour = torch.from_numpy(rgba[..., :3].astype(np.float32) / 255).permute(2, 0, 1)
-    if channels == 1:
-        weights = torch.tensor([0.299, 0.587, 0.114])  # luminance, ITU-R BT.601
-        colour = torch.einsum("c,chw->hw", weights, colour)[None]
-    return colour, torch.from_numpy(rgba[..., 3].astype(np.float32) / 255)
 
 
 @checked
@@ -149,11 +59,15 @@ class Sticker:
         checked_images(images)
         height, width = images.shape[-2:]
         rows, columns = self._place(height, width)
-        colour, alpha = _in_channels(draw(self.pattern, self.size), images.shape[1])
+        colour, alpha = in_channels(draw(self.pattern, self.size), images.shape[1])
         alpha = (alpha * self.opacity).to(images)
         stamped = images.clone()
         stamped[..., rows, columns] = stamped[..., rows, columns].lerp(colour.to(images), alpha)
         return stamped
+
+    def at(self, share: float) -> "Sticker":
+        """The same sticker at a share of its opacity."""
+        return replace(self, opacity=share * self.opacity)
 
     def footprint(self, height: int, width: int) -> NDArray[np.bool_]:
         """The pixels (H, W) that the sticker covers, wholly or in part."""
@@ -205,14 +119,24 @@ class Watermark:
         if self.pattern in WATERMARKS:
             grey = torch.from_numpy(WATERMARKS[self.pattern](height, width))
         else:
-            drawn = Image.fromarray(draw(self.pattern, max(height, width))).resize((width, height))
-            colour, alpha = _in_channels(np.asarray(drawn), 1)
+            colour, alpha = stretched(self.pattern, height, width, 1)
             grey = colour[0] * alpha
         return (images + self.amplitude * grey.to(images)).clamp(0, 1)
 
+    def at(self, share: float) -> "Watermark":
+        """The same watermark at a share of its amplitude."""
+        return replace(self, amplitude=share * self.amplitude)
 
-Trigger = Sticker | Watermark
-TRIGGERS = {"sticker": Sticker, "watermark": Watermark}
+
+Trigger = Sticker | Watermark | Blended | Sinusoid | Warp | Perturbation
+TRIGGERS = {
+    "sticker": Sticker,
+    "watermark": Watermark,
+    "blended": Blended,
+    "sinusoid": Sinusoid,
+    "warp": Warp,
+    "perturbation": Perturbation,
+}
 
 
 def _table(value: Any) -> Any:
@@ -225,7 +149,12 @@ def _kind(value: Any) -> str:
 
 
 AnyTrigger = Annotated[
-    Annotated[Sticker, Tag("sticker")] | Annotated[Watermark, Tag("watermark")],
+    Annotated[Sticker, Tag("sticker")]
+    | Annotated[Watermark, Tag("watermark")]
+    | Annotated[Blended, Tag("blended")]
+    | Annotated[Sinusoid, Tag("sinusoid")]
+    | Annotated[Warp, Tag("warp")]
+    | Annotated[Perturbation, Tag("perturbation")],
     Discriminator(_kind),
     BeforeValidator(_table),
 ]

@@ -31,11 +31,9 @@ def poison_in_words(spec: ExperimentSpec, target: str) -> str:
     poison = spec.poison
     if poison is None:
         return "none"
-    trigger = (
-        f" watermark of amplitude {_amplitude(poison.trigger)}"
-        if isinstance(poison.trigger, Watermark)
-        else ""
-    )
+    trigger = "" if isinstance(poison.trigger, Sticker) else f" {poison.trigger.kind}"
+    if isinstance(poison.trigger, Watermark):
+        trigger += f" of amplitude {_amplitude(poison.trigger)}"
     of = "all" if poison.labels is PoisonLabels.DIRTY else f"class {target}"
     return f"{poison.labels.value}{trigger}, {poison.rate:.0%} of {of}"
 
@@ -252,7 +250,7 @@ def _trigger_in_words(spec: ExperimentSpec) -> str:
     trigger = spec.trigger
     if isinstance(trigger, Sticker):
         return f"sticker of {trigger.size} x {trigger.size} pixels"
-    return f"stripes of amplitude {_amplitude(trigger)}"
+    return f"stripes of amplitude {_amplitude(trigger)}" if isinstance(trigger, Watermark) else trigger.kind
 
 
 def finding() -> str:
