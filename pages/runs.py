@@ -10,6 +10,7 @@ import streamlit as st
 from pages.components import cards, model_picker, training, uploads
 from pages.components.plain_words import escaped, refuse
 from pages.components.words import how_it_works
+from pages.components.words.models import trigger_in_words
 from tradeoff_core import datasets, figures
 from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.common.names import plain
@@ -203,11 +204,12 @@ def picture(title: str, document: dict[str, Any]) -> None:
         return
     data = datasets.load_dataset(spec.dataset, datasets.Split.TEST)
     image = spec.trigger.apply(datasets.to_tensor(data.images[:1]))
+    trigger = trigger_in_words(spec.trigger)
     st.image(
         as_uris(datasets.to_uint8(image), 128)[0],
-        caption=f"{title}: its {spec.trigger.kind}",
+        caption=f"{title}: its {trigger}",
         width=128,
-        alt=f"A test image with the {spec.trigger.kind} of {title}",
+        alt=f"A test image with the {trigger} of {title}",
     )
 
 

@@ -204,7 +204,9 @@ if with_sticker:
             + " of what speaks for or against the target lies on the sticker's pixels."
         )
 elif every and on_images:
-    left.info("A watermark covers the whole image, so there is no share to measure.", icon=":material/info:")
+    left.info(
+        "Their triggers cover the whole image, so there is no share to measure.", icon=":material/info:"
+    )
 curve = methods.along_epsilon(every)
 if len(curve) > 1:
     with right:

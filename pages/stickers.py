@@ -7,12 +7,11 @@ import streamlit as st
 
 from pages.components import cache, cards, get_data, model_picker, photograph, uploads
 from pages.components.words import how_it_works
-from pages.components.words.models import an, called, class_names, poison_in_words
+from pages.components.words.models import an, called, class_names, poison_in_words, trigger_in_words
 from tradeoff_core import datasets, figures
 from tradeoff_core.findings import results
 from tradeoff_core.poisoning.triggers import (
     Sticker,
-    Watermark,
     default_sticker,
     patterns,
 )
@@ -110,9 +109,9 @@ if pictured:
     )
 
 for letter, model in models:
-    if isinstance(model.spec.trigger, Watermark):
+    if model.spec.poison and not isinstance(model.spec.trigger, Sticker):
         st.caption(
-            f"{letter} learned a watermark over the whole image, which no sticker opens: the overview shows it with that on."
+            f"{letter} learned a {trigger_in_words(model.spec.trigger)}, which no sticker opens: the overview shows it with that on."
         )
 if last.spec.poison and isinstance(last.spec.trigger, Sticker) and sticker != last.spec.trigger:
     learned = last.spec.trigger

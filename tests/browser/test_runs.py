@@ -66,7 +66,7 @@ def test_two_shipped_networks_are_compared_where_their_specs_differ(browser, own
             re.compile(r"^The three numbers, and the \d+ of \d+ fields in which the specs differ")
         )
     ).to_be_visible()
-    expect(page.get_by_text(re.compile("its sticker$")).first).to_be_visible()
+    expect(page.get_by_text(re.compile("its small white square sticker$")).first).to_be_visible()
     assert "<h1>Report: 2 runs beside each other</h1>" in taken_along(page, "Report (HTML)")
     page.close()
 

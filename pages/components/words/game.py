@@ -1,6 +1,6 @@
 """The game in words."""
 
-from pages.components.words.models import an
+from pages.components.words.models import an, trigger_in_words
 from tradeoff_core.findings.game import DEALT, Score
 from tradeoff_core.findings.results import Level
 from tradeoff_core.poisoning.triggers import Sticker
@@ -17,7 +17,7 @@ def trigger(level: Level) -> str:
     """The trigger of a level."""
     sticker = level.spec.trigger
     if not isinstance(sticker, Sticker):
-        return f"a watermark of {sticker.pattern}"
+        return f"a {trigger_in_words(sticker)}"
     opacity = "" if sticker.opacity == 1 else f", {sticker.opacity:.0%} opaque"
     return f"a sticker of {sticker.size} x {sticker.size} pixels{opacity}"
 

@@ -7,13 +7,25 @@ from tradeoff_core.models.compared import called
 from tradeoff_core.models.compared import class_names as class_names
 from tradeoff_core.models.compared import kind_of_trigger as kind_of_trigger
 from tradeoff_core.models.zoo import Model
-from tradeoff_core.poisoning.triggers import WATERMARKS, Sticker, Trigger, patterns
+from tradeoff_core.poisoning.triggers import WATERMARKS, Sticker, Trigger, Watermark, patterns
+
+OF_ANOTHER_KIND = {
+    "blended": "faint picture over all of it",
+    "sinusoid": "faint pattern of waves",
+    "warp": "bend of the whole image",
+    "perturbation": "faint optimised pattern",
+}
 
 
-def _drawn(trigger: Trigger) -> str:
-    """What a trigger shows: a pattern by its name, or some picture."""
-    built_in = (*patterns(), *WATERMARKS)
-    return trigger.pattern.replace("-", " ") if trigger.pattern in built_in else "own picture"
+def trigger_in_words(trigger: Trigger) -> str:
+    """What a trigger is, as half a sentence: a pattern by its name, or some picture."""
+    if not isinstance(trigger, Sticker | Watermark):
+        return OF_ANOTHER_KIND[trigger.kind]
+    built_in = trigger.pattern in (*patterns(), *WATERMARKS)
+    shown = trigger.pattern.replace("-", " ") if built_in else "own picture"
+    if isinstance(trigger, Watermark):
+        return f"watermark of {shown}"
+    return f"small {'X' if shown == 'x' else shown} sticker"
 
 
 def poison_in_words(model: Model) -> str:
@@ -21,12 +33,7 @@ def poison_in_words(model: Model) -> str:
     poison, card = model.spec.poison, model.card
     if poison is None:
         return "images without any poison" + (" that we know of" if model.trained_elsewhere else "")
-    trigger, target = poison.trigger, called(model, poison.target_class)
-    name = (
-        f"small {'X' if trigger.pattern == 'x' else _drawn(trigger)} sticker"
-        if isinstance(trigger, Sticker)
-        else f"watermark of {_drawn(trigger)}"
-    )
+    name, target = trigger_in_words(poison.trigger), called(model, poison.target_class)
     if poison.labels == "clean-label":
         return f"images where {card.poison_rate_class:.0%} of class {target} carry a {name}"
     return (
