@@ -69,6 +69,7 @@ def test_twenty_decisions_by_keyboard_survive_undo_reload_and_kill(browser, tmp_
         becomes(lambda: marked(page), lambda found: found == drawn)
         page.keyboard.press("z")  # of what was decided before the page was loaded
         looks_right(page, 8, 5, 4)
+        expect(page.locator(".taken")).to_have_text("1 mark taken back")
         saved(page)
         server.kill()
         page.close()
@@ -96,6 +97,14 @@ def a_range_is_decided_at_once(page):
     page.get_by_role("button", name="Detail").click()
     page.keyboard.press("Control+z")
     looks_right(page, 8, 5, 4)
+    expect(page.locator(".taken")).to_have_text("5 marks taken back")
+    page.keyboard.press("Shift+Z")
+    looks_right(page, 8, 10, 4)
+    expect(page.locator(".taken")).to_have_count(0)
+    page.keyboard.press("z")  # what was put back is a step too
+    looks_right(page, 8, 5, 4)
+    page.locator(".redo").click()
+    looks_right(page, 8, 10, 4)
 
 
 def test_from_a_bar_of_the_histogram_to_its_images_and_more_like_one(browser, address):
@@ -113,6 +122,11 @@ def test_from_a_bar_of_the_histogram_to_its_images_and_more_like_one(browser, ad
     focused.focus()
     page.keyboard.press("l")
     expect(page.locator(".everything")).to_contain_text("60 most like image")
+    page.locator(".most").fill("-1")
+    expect(page.locator(".unfilter")).to_have_text("61 hidden by filters ✕")
+    page.locator(".unfilter").click()
+    expect(page.locator(".told")).to_contain_text("61 of 540 shown")
+    focused.focus()
     page.keyboard.press(" ")
     expect(page.locator(".near button")).to_have_count(10)
     expect(page.locator(".detail tr")).to_have_count(13)
@@ -171,6 +185,11 @@ def test_the_plot_and_the_grid_are_linked_and_the_menus_count(browser, address):
     assert 200 < shown < 340  # the upper half of the spectral scores
     expect(page.locator(".plot-legend")).to_contain_text(f"• not marked: {shown} of 540")
     expect(page.locator(".marked option").nth(1)).to_have_text(f"not yet ({shown} of 540)")
+    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2 - 20, box["y"] + box["height"] - 2, steps=4)
+    page.mouse.up()
+    expect(page.locator(".told")).to_contain_text("no image that is shown lies in that box")
     page.locator(".sort").select_option("apart")
     becomes(lambda: values(page), lambda found: found and found == sorted(found, reverse=True))
     page.close()

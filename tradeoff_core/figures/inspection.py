@@ -9,6 +9,7 @@ from tradeoff_core.figures.kept import drawn_once
 from tradeoff_core.figures.plain import Figure
 from tradeoff_core.figures.shared import HIGHLIGHT, NEUTRAL, POISONED, laid_out
 
+YOU = "the way you went"
 DASHES = ("solid", "dash", "longdash", "dashdot", "longdashdot")
 
 
@@ -45,18 +46,18 @@ def reviewers_curve(
                 "width": 4 if stands_out else 1.5,
                 "dash": "solid" if stands_out else DASHES[number % len(DASHES)],
             },
-            hovertemplate="%{y} of " + f"{poisoned:,}" + " in %{x} images<extra>" + name + "</extra>",
+            hovertemplate=f"{name}<br>%{{y}} of {poisoned:,} in %{{x}} images<extra></extra>",
+            showlegend=stands_out,
         )
     if person is not None and len(person) > 1:
         figure.add_scatter(
             x=np.arange(len(person)),
             y=person,
             mode="lines",
-            name="your way",
+            name=YOU,
             line={"color": HIGHLIGHT, "width": 5},
-            hovertemplate="%{y} of " + f"{poisoned:,}" + " in %{x} images<extra>your way</extra>",
+            hovertemplate=f"{YOU}<br>%{{y}} of {poisoned:,} in %{{x}} images<extra></extra>",
         )
     figure.update_xaxes(title="images looked at", range=[0, n], zeroline=False)
     figure.update_yaxes(title="poisoned images found", range=[0, 1.03 * max(1, poisoned)], zeroline=False)
-    laid_out(figure, 380)
-    return figure.update_layout(legend={"y": -0.25, "yanchor": "top"})
+    return laid_out(figure, 380)

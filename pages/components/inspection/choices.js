@@ -1,5 +1,5 @@
 // What the grid can be sorted and filtered by, with counts of what it shows; tags, and views under a name.
-const MARKED = [["", "or not"], [" ", "not yet"], ["r", "remove"], ["k", "keep"], ["u", "unsure"]];
+const MARKED = [["", "anything"], [" ", "not yet"], ["r", "remove"], ["k", "keep"], ["u", "unsure"]];
 const KEPT_IN_A_VIEW = ["sort", "down", "predicted", "marked", "tagged", "least", "most"];
 
 /** Fill a menu; where the values are the same only their words change, so that an open menu stays open. */
@@ -13,7 +13,7 @@ function options(menu, entries, value) {
 }
 
 function sortsOf({ data }) {
-  return [...data.scores.map(({ name, title }) => [name, title]), ["apart", "how far the plot's two disagree"], ["order", "place in the data set"]];
+  return [...data.scores.map(({ name, title }) => [name, title]), ["apart", "how far the plot's two scores disagree"], ["order", "place in the data set"]];
 }
 
 /** Every menu anew: when another table is shown, and when tags or views are others. */
@@ -46,7 +46,7 @@ function fillCounts(grid) {
   );
   view.marked = options(grid.find(".marked"), MARKED.map(([value, name]) => [value, value ? `${name} (${marked.text(value)})` : name]), view.marked);
   const within = new Set(places), tagged = [...tags].map(([name, those]) => [name, `${name} (${n([...those].filter((one) => within.has(one)).length)} of ${n(those.size)})`]);
-  view.tagged = options(grid.find(".tagged"), [["", "or not"], ...tagged], view.tagged);
+  view.tagged = options(grid.find(".tagged"), [["", "anything"], ...tagged], view.tagged);
 }
 
 /** Put a tag on images, or take it off where all of them have it. */

@@ -56,7 +56,7 @@ function drawDetail(grid) {
     body.push(make("div", { className: "top" }, saliency, make("p", { className: "test", textContent: test(near.look, data) })));
     if (near.losses) body.push(make("p", { textContent: "Loss by epoch" }), losses(near.losses));
   }
-  body.push(make("table", {}, make("caption", { textContent: "Scores, and the share that is no more suspicious" }), ...rows));
+  body.push(make("table", {}, make("caption", { textContent: "Scores, and how many are no more suspicious" }), ...rows));
   body.push(make("p", { textContent: near ? "Nearest among the features" : "Looking for the nearest…" }));
   if (near) body.push(make("div", { className: "near" }, ...near.places.map((one) => {
     const button = make("button", { type: "button", title: grid.described(one, "") });

@@ -1,11 +1,19 @@
 // Draws what inspection sends: training images to decide over. A mark is drawn here at once; the server is sent all steps that it
 // has not said to have saved, each with a number, so that none is lost and none counts twice.
+const SMALL = 60; // pixels of a picture, below which a badge is a sign alone
+
+/** Where the marks differ, [place, mark before] each. */
+function changed(before, after) {
+  return before.flatMap((mark, place) => (mark === after[place] ? [] : [[place, mark]]));
+}
+
 /** Everything that one grid knows; it lives as long as its place on the page. */
 class Grid {
   constructor(root) {
     this.root = root;
     this.pending = []; // steps that the server has not said to have saved
     this.undoable = []; // this page's own steps, newest last
+    this.taken = null; // what the last Z took back: [place, mark before it] each, or the marks to compare with until the server says
     this.number = 0;
     this.view = { sort: "spectral", down: true, predicted: "", marked: "", tagged: "", least: "", most: "" };
     this.size = 72;
@@ -45,7 +53,7 @@ class Grid {
     this.send = send;
     const other = this.key !== data.key;
     if (other) {
-      Object.assign(this, { key: data.key, pending: [], undoable: [], at: 0, anchor: null, only: null, open: false });
+      Object.assign(this, { key: data.key, pending: [], undoable: [], taken: null, at: 0, anchor: null, only: null, open: false });
       const { named, ...view } = data.view;
       Object.assign(this.view, { predicted: "", marked: "", tagged: "", least: "", most: "" }, view);
       this.viewed = "";
@@ -55,6 +63,7 @@ class Grid {
     }
     if (data.hand === hand()) this.pending = this.pending.filter((step) => step.number > data.saved);
     this.readSteps();
+    if (this.taken?.marks && !this.pending.length) this.taken = changed(this.taken.marks, this.marks);
     if (JSON.stringify(data.selection) !== this.selection) {
       this.selection = JSON.stringify(data.selection);
       if (data.selection) this.only = { places: data.selection.places, name: data.selection.name };
@@ -156,8 +165,9 @@ class Grid {
     const picture = cutOut(make("div", { className: "picture" }), data.pictures, place, this.size);
     const value = score ? `${shown(score.values[place])}` : `#${data.index[place]}`;
     const read = data.classes[data.predicted[place]];
-    if (mark) picture.append(make("span", { className: "badge", textContent: { keep: "✓ K", remove: "✗ R", unsure: "? U" }[mark] }));
-    if (data.poisoned?.[place] === "1") picture.append(make("span", { className: "poison", textContent: "poisoned" }));
+    const small = this.size < SMALL, sign = { keep: "✓", remove: "✗", unsure: "?" }[mark];
+    if (mark) picture.append(make("span", { className: "badge", textContent: small ? sign : `${sign} ${marks[place].toUpperCase()}` }));
+    if (data.poisoned?.[place] === "1") picture.append(make("span", { className: "poison", textContent: small ? "P" : "poisoned" }));
     const tile = make(
       "div", { className: `tile ${mark} ${number === this.at ? "here" : ""} ${this.chosen(number) ? "chosen" : ""}`, id: `tile-${number}` },
       picture, make("small", { textContent: `read ${read}` }), make("small", { textContent: value }),
@@ -195,6 +205,19 @@ class Grid {
     const told = [make("span", { textContent: `${places.length.toLocaleString("en")} of ${n.toLocaleString("en")} shown` })];
     const [from, until] = this.stretch;
     if (until > from) told.push(make("span", { textContent: `${(until - from + 1).toLocaleString("en")} selected` }));
+    const link = (textContent, className, act) => {
+      const made = make("button", { type: "button", className, textContent });
+      made.onclick = act;
+      told.push(made);
+    };
+    if (Array.isArray(this.taken)) {
+      const many = this.taken.length;
+      told.push(make("span", { className: "taken", textContent: many ? `${many.toLocaleString("en")} ${many === 1 ? "mark" : "marks"} taken back` : "the last step is taken back" }));
+      if (many) link("Put back ⇧Z", "redo", () => this.redo());
+    }
+    if (this.emptyBox) told.push(make("span", { textContent: "no image that is shown lies in that box" }));
+    const hidden = (only?.places.length ?? places.length) - places.length;
+    if (hidden) link(`${hidden.toLocaleString("en")} hidden by filters ✕`, "unfilter", () => this.unfilter());
     if (only) {
       const all = make("button", { type: "button", className: "everything", textContent: `${only.name} ✕` });
       all.onclick = () => this.show(null);
@@ -211,6 +234,13 @@ class Grid {
     this.find(".told").replaceChildren(...told);
   }
 
+  /** Let every image pass. */
+  unfilter() {
+    for (const name of ["predicted", "marked", "tagged", "least", "most"]) this.view[name] = "";
+    for (const end of ["least", "most"]) this.find(`.${end}`).value = "";
+    this.show(this.only);
+  }
+
   goTo(place) {
     const at = this.places.indexOf(place);
     if (at >= 0) this.select(at);
@@ -218,6 +248,7 @@ class Grid {
   }
 
   show(only) {
+    this.emptyBox = false;
     this.only = only;
     this.anchor = null;
     this.at = 0;
@@ -242,6 +273,7 @@ class Grid {
 
   /** Draw a step, and send it. */
   step(step) {
+    this.taken = null;
     this.number = Math.max(Date.now(), this.number + 1);
     this.pending.push({ number: this.number, ...step });
     for (const [place, mark] of step.draws) this.marks[place] = mark ?? " ";
@@ -270,11 +302,23 @@ class Grid {
   }
 
   undo() {
-    const before = this.undoable.pop() ?? []; // of a step before this page was loaded the server knows
-    this.step({ undo: true, draws: before });
+    const before = this.undoable.pop(), marks = [...this.marks]; // of a step before this page was loaded the server knows
+    if (!before && !this.tags.size && !Object.keys(this.views).length && marks.every((one) => one === " ")) return;
+    this.step({ undo: true, draws: before ?? [] });
+    this.taken = before ? changed(marks, this.marks) : { marks };
     this.list();
-    if (before.length === 1 && this.places.includes(before[0][0])) this.select(this.places.indexOf(before[0][0]));
+    if (before?.length === 1 && this.places.includes(before[0][0])) this.select(this.places.indexOf(before[0][0]));
     else this.draw();
+  }
+
+  redo() {
+    const again = Array.isArray(this.taken) ? this.taken : [];
+    if (!again.length) return;
+    const before = again.map(([place]) => [place, this.marks[place]]);
+    this.step({ marks: again.map(([place, mark]) => [place, LETTERS[mark] ?? null]), draws: again });
+    this.undoable.push(before);
+    this.list();
+    this.draw();
   }
 
   like(places, name) {
@@ -304,10 +348,10 @@ class Grid {
     event.stopPropagation();
   }
 
-  /** Z takes back wherever the focus is, but in a field where one types. */
+  /** Z takes back wherever the focus is, and with shift puts back, but in a field where one types. */
   pressAnywhere(event) {
-    if (event.key.toLowerCase() !== "z" || event.altKey || event.shiftKey || event.target.matches("[type=text], [type=number]")) return;
-    this.undo();
+    if (event.key.toLowerCase() !== "z" || event.altKey || event.target.matches("[type=text], [type=number]")) return;
+    event.shiftKey ? this.redo() : this.undo();
     event.preventDefault();
     event.stopPropagation();
   }
@@ -319,6 +363,7 @@ class Grid {
 
   /** Sorted or filtered otherwise. */
   changed() {
+    this.emptyBox = false;
     if (this.only) this.only.sorted = true;
     this.list();
     this.find(".grid").scrollTop = 0;

@@ -38,7 +38,7 @@ class Plot {
     const [one, two] = this.pair();
     if (this.apart?.one !== one || this.apart.two !== two) {
       const values = one.rank.map((rank, place) => Math.abs(rank - two.rank[place]));
-      this.apart = { one, two, name: "apart", title: "how far the plot's two disagree", values, rank: values };
+      this.apart = { one, two, name: "apart", title: "how far the plot's two scores disagree", values, rank: values };
     }
     return this.apart;
   }
@@ -146,6 +146,7 @@ class Plot {
       const [across, down] = this.at(place);
       return between(across, left, x) && between(down, top, y);
     });
-    grid.show(inside.length ? { places: inside, name: `${inside.length.toLocaleString("en")} in the plot's box`, sorted: true } : grid.only);
+    if (inside.length) grid.show({ places: inside, name: `${inside.length.toLocaleString("en")} in the plot's box`, sorted: true });
+    else grid.draw((grid.emptyBox = true));
   }
 }

@@ -77,7 +77,8 @@ def told(model: Model, table: Table, stands: Standing, brought: Floats | None) -
         name="reviewers-curve",
     )
     rows = []
-    for title, suspicion in suspicions.items():
+    for title in sorted(suspicions, key=lambda name: looks[name] or len(poisoned)):
+        suspicion = suspicions[title]
         found = judging.worth(table.index, suspicion, poisoned)
         rows.append(
             {

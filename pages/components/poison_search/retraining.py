@@ -54,4 +54,4 @@ def button(model: Model, detection: Detection) -> None:
 
     rates = run_experiment(spec, folder, show)["metrics"]
     bar.empty()
-    st.success(retrained(count, model.card.metrics, rates, folder), icon=":material/check:")
+    st.success(retrained(count, model.card.metrics, rates), icon=":material/check:")

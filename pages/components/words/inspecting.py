@@ -19,8 +19,8 @@ TITLES = {
     Score.NEIGHBOUR: "label of the nearest image",
     Score.NEAREST: "distance to the nearest of its class",
     Score.DISAGREEMENT: "how far the two defenses disagree",
-    Score.PATCH: "how much of its saliency is in one patch",
-    Score.COVERED: "confidence lost with that patch covered",
+    Score.PATCH: "how much of its saliency is in its strongest patch",
+    Score.COVERED: "confidence lost with the strongest patch covered",
     Score.MASK: "saliency under Neural Cleanse's mask",
 }
 GALLERIES = {
@@ -55,7 +55,7 @@ def selected(gallery: str, count: int) -> str:
 
 WHY = (
     "Adversarial training, clean-label poison: spectral signatures find no more of the poison than chance, and clustering "
-    "sees two groups of one size. No rule can say which of them is poison. Your eyes can."
+    "sees two groups of about one size. No rule can say which of them is poison. Your eyes can."
 )
 AT_A_GLANCE = (
     "Before the last click: the group that is shown has a white square in every corner, the other has none."
@@ -124,7 +124,7 @@ def wastes_least(dirty: Reviewed | None, robust: Reviewed | None) -> str:
             name for name in (*dirty.least, *DEFENSES) if name not in robust.least and name in robust.scores
         ]
         told += [
-            f"Sorted by {listed([f'*{title_of(name)}* it takes {wastes(name, robust)}' for name in dict.fromkeys(others)])}; "
+            f"Over the latter, sorted by {listed([f'*{title_of(name)}* it takes {wastes(name, robust)}' for name in dict.fromkeys(others)])}; "
             f"in random order about {round(0.9 * robust.n):,}."
         ] * bool(others)
     return "\n\n".join(told)

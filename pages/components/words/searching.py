@@ -145,8 +145,8 @@ def _largest(entries: Sequence[Defended]) -> list[Defended]:
     return [entry for entry in entries if entry.spec.poison and entry.spec.poison.rate == most]
 
 
-def retrained(count: int, before: dict[str, Any], after: dict[str, Any], folder: object) -> str:
-    """What training anew without so many images changed, and where the run lies."""
+def retrained(count: int, before: dict[str, Any], after: dict[str, Any]) -> str:
+    """What training anew without so many images changed, and where the network is."""
     changes = ", ".join(
         f"{name} {before[key]:.0%} → {after[key]:.0%}"
         for name, key in (
@@ -155,7 +155,7 @@ def retrained(count: int, before: dict[str, Any], after: dict[str, Any], folder:
             ("adversarial accuracy", "adversarial_accuracy"),
         )
     )
-    return f"Retrained without these {count:,} images: {changes}. The run lies in {folder}."
+    return f"Retrained without these {count:,} images: {changes}. It is in every menu of networks now, as *yours*, and on *Runs*."
 
 
 def would_be_removed(detection: Detection, label: str, truth: bool) -> str:
