@@ -47,7 +47,7 @@ class Perturbed:
     """PGD away from the label against another trained network, so that the trigger is all that is left to learn.
 
     `model` names that network, of the zoo or in a folder. The attack is in l-inf, `epsilon` in [0, 1], its steps 2.5
-    epsilon / `steps` long, without a random start. Turner et al. attack with l-inf and l2 at 100 steps.
+    epsilon / `steps` long, without a random start. Turner et al. attack in l2 too.
     """
 
     model: Text
