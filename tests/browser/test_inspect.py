@@ -122,7 +122,7 @@ def test_from_a_bar_of_the_histogram_to_its_images_and_more_like_one(browser, ad
     focused.focus()
     page.keyboard.press("l")
     expect(page.locator(".everything")).to_contain_text("60 most like image")
-    page.locator(".most").fill("-1")
+    page.locator(".most").fill("-100")
     expect(page.locator(".unfilter")).to_have_text("61 hidden by filters ✕")
     page.locator(".unfilter").click()
     expect(page.locator(".told")).to_contain_text("61 of 540 shown")

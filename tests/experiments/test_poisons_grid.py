@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tradeoff_core.common.paths import RESULTS
+from tradeoff_core.experiments.poisons import POISONS
 from tradeoff_core.experiments.presets import FAST, PRESETS, training_at
 from tradeoff_core.experiments.spec import ExperimentSpec
 from tradeoff_core.experiments.sweep import read_grid
@@ -47,6 +48,26 @@ def test_each_poison_is_its_papers(poisons):
     assert all(spec.network == PRESETS["fast"].network for specs in poisons.values() for spec in specs)
 
 
-def test_standard_and_the_strongest_training_come_first():
-    first = {job.spec.training.title for job in JOBS[: len(JOBS) // 3]}
-    assert first == {"standard", "adversarial ε 0.3"}
+def test_seed_0_comes_first_and_of_it_standard_training_and_the_strongest():
+    assert {job.spec.training.title for job in JOBS[:18]} == {"standard", "adversarial ε 0.3"}
+    assert {job.spec.seed for job in JOBS[:54]} == {0}
+
+
+@pytest.mark.parametrize("asked", ['"blend"', '["blended", "blend"]', "[]", "3", "[[1]]"])
+def test_a_poison_that_there_is_not_is_refused(asked, tmp_path, refused):
+    grid = tmp_path / "grid.toml"
+    grid.write_text(f"[[grid]]\npoisons = {asked}\n")
+    with refused('grid 1: poisons must be "all" or a list of some of clean-label sticker, '):
+        read_grid(grid)
+
+
+def test_some_poisons_are_named_by_themselves(tmp_path):
+    grid = tmp_path / "grid.toml"
+    grid.write_text('[[grid]]\npoisons = ["warp", "blended"]\nvary = { seed = [3, 4] }\n')
+    assert [(job.name, job.spec.seed) for job in read_grid(grid)] == [
+        ("warp", 3),
+        ("warp", 4),
+        ("blended", 3),
+        ("blended", 4),
+    ]
+    assert all(job.spec.poison == POISONS[job.name] for job in read_grid(grid))

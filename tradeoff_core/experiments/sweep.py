@@ -7,6 +7,7 @@ A grid file is TOML, a list of tables:
     preset = "adversarial"                           # what the runs start from
     set = { "width" = 0.5 }                          # changes that all of them share
     vary = { "training.attack.epsilon" = [0.1, 0.3], "seed" = [0, 1, 2] }   # every combination
+    poisons = "all"                                  # or some of experiments/poisons.py: each, under its own name
 
 Every run lies in its own folder, goes on where it stopped, and is skipped if it is finished or if the results file
 already holds it. A run that fails, or whose process dies, is recorded and does not stop the others. Runs are started in
@@ -20,12 +21,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.common.files import read_by_hand, read_lines, shortened, write_lines
+from tradeoff_core.experiments.poisons import POISONS
 from tradeoff_core.experiments.presets import PRESETS
 from tradeoff_core.experiments.run import run_experiment
 from tradeoff_core.experiments.run_folder import RunFolder
@@ -38,7 +40,7 @@ from tradeoff_core.training.loop import Progress
 Execute = Callable[[ExperimentSpec, Path, Callable[[float], None]], dict[str, Any] | None]
 
 MOST_RUNS = 10_000  # of a grid
-FIELDS = ("name", "preset", "set", "vary")
+FIELDS = ("name", "preset", "set", "vary", "poisons")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +103,33 @@ def _expand(grid: Any, place: str) -> Iterator[Job]:
     asked = math.prod(len(values) for values in vary.values())
     if asked > MOST_RUNS:
         raise TradeoffError(f"{place} asks for {asked:,} runs: at most {MOST_RUNS:,}")
-    base = changed(spec_to_dict(PRESETS[preset]), [_setting(key, value) for key, value in shared.items()])
-    for combination in itertools.product(*vary.values()):
-        settings = [_setting(key, value) for key, value in zip(vary, combination, strict=True)]
-        try:
-            yield Job(str(grid.get("name", place)), spec_from_dict(changed(base, settings)))
-        except TradeoffError as error:
-            raise TradeoffError(
-                f"{place}, {', '.join(map(shortened, settings)) or 'as it is'}: {error}"
-            ) from None
+    settings = [_setting(key, value) for key, value in shared.items()]
+    for name, spec in _poisoned(grid, PRESETS[preset], place):
+        base = changed(spec_to_dict(spec), settings)
+        for combination in itertools.product(*vary.values()):
+            varied = [_setting(key, value) for key, value in zip(vary, combination, strict=True)]
+            try:
+                yield Job(name, spec_from_dict(changed(base, varied)))
+            except TradeoffError as error:
+                raise TradeoffError(
+                    f"{place}, {', '.join(map(shortened, varied)) or 'as it is'}: {error}"
+                ) from None
+
+
+def _poisoned(grid: dict[str, Any], spec: ExperimentSpec, place: str) -> Iterator[tuple[str, ExperimentSpec]]:
+    """The preset under the grid's name, or with each poison that the grid lists, under that one's."""
+    if "poisons" not in grid:
+        yield str(grid.get("name", place)), spec
+        return
+    asked = grid["poisons"]
+    names = list(POISONS) if asked == "all" else asked
+    known = [isinstance(name, str) and name in POISONS for name in names] if isinstance(names, list) else []
+    if not (known and all(known)):
+        raise TradeoffError(
+            f'{place}: poisons must be "all" or a list of some of {", ".join(POISONS)}: not {shortened(asked)}'
+        )
+    for name in names:
+        yield name, replace(spec, poison=POISONS[name])
 
 
 def _table(grid: dict[str, Any], name: str, place: str) -> dict[str, Any]:
