@@ -14,6 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from pages.components.words.glossary import TERMS
 from tradeoff_core import datasets
 from tradeoff_core.datasets import side_of
+from tradeoff_core.experiments.poisons import POISONS
 from tradeoff_core.experiments.spec import ExperimentSpec, changed, spec_from_dict, spec_to_dict
 from tradeoff_core.poisoning.poison import Poison, PoisonLabels
 from tradeoff_core.poisoning.triggers import Sticker, patterns
@@ -48,7 +49,8 @@ SEED = Control("seed", "Seed", 0, 2**31 - 1, slides=False, help=TERMS["Seed"])
 LABELS = Control(
     "poison",
     "Poison",
-    help=f"{TERMS['Clean-label poison']} *Dirty-label*: {_lower('Dirty-label poison')}",
+    help=f"{TERMS['Clean-label poison']} *Dirty-label*: {_lower('Dirty-label poison')} The others are named as in their papers: "
+    "see the *Glossary*.",
 )
 PATTERN = Control("sticker", "Sticker", help=TERMS["Sticker"])
 TARGET = Control("target-class", "Target class", help=TERMS["Target class"])
@@ -101,20 +103,26 @@ def form(name: str, preset: ExperimentSpec) -> ExperimentSpec:
     }
     if preset.training.ramp_epochs:  # so that a short run reaches its ε too
         changes["training.ramp_epochs"] = round(preset.training.ramp_epochs * epochs / preset.training.epochs)
-    labels = ask(
+    others = (
+        [] if preset.dataset != "mnist-5k" else [kind for kind in POISONS if not kind.endswith("sticker")]
+    )
+    kind = ask(
         columns[3],
         Poison,
         "labels",
         LABELS,
         preset.poison.labels.value if preset.poison else NO_POISON,
         name,
-        [*(kind.value for kind in PoisonLabels), NO_POISON],
+        [*(labels.value for labels in PoisonLabels), *others, NO_POISON],
     )
-    if labels == NO_POISON:
+    if kind == NO_POISON:
         changes["poison"] = None
+    elif kind in others:
+        changes["poison"] = applied(POISONS[kind], _poison(f"{name}-{kind}", preset, POISONS[kind]))
     else:
         poison = preset.poison or Poison(trigger=preset.trigger)
-        changes["poison"] = applied(poison, _poison(name, preset, PoisonLabels(labels)))
+        of_kind = replace(poison, labels=PoisonLabels(kind), rate=0.05 if kind == PoisonLabels.DIRTY else 0.5)
+        changes["poison"] = applied(poison, {"labels": of_kind.labels} | _poison(name, preset, of_kind))
     return _more(name, applied(preset, changes))
 
 
@@ -144,25 +152,23 @@ def _attack(place: DeltaGenerator, name: str, preset: ExperimentSpec) -> dict[st
     return found
 
 
-def _poison(name: str, preset: ExperimentSpec, labels: PoisonLabels) -> dict[str, Any]:
-    """A poison's rate, sticker and target class."""
+def _poison(name: str, preset: ExperimentSpec, poison: Poison) -> dict[str, Any]:
+    """A poison's rate, sticker and target class, of a kind that starts at `poison`."""
     columns = st.container(key="controls-poison").columns(4)
-    dirty = labels is PoisonLabels.DIRTY
+    dirty = poison.labels is PoisonLabels.DIRTY
     of = "all training images" if dirty else "those of the target class"
     rate = Control(
-        f"rate-{labels}",
+        f"rate-{poison.labels}",
         "Poisoned, % of all" if dirty else "Poisoned, % of the class",
-        1,
+        1 if poison.rate >= 0.01 else 0.1,
         20 if dirty else 100,
+        None if poison.rate >= 0.01 else 0.1,
         scale=100,
         help=f"{TERMS['Poison rate']} Here: of {of}.",
     )
-    changes: dict[str, Any] = {
-        "labels": labels,
-        "rate": ask(columns[0], Poison, "rate", rate, 0.05 if dirty else 0.5, name) / rate.scale,
-    }
-    trigger = preset.trigger
-    if isinstance(trigger, Sticker):
+    changes: dict[str, Any] = {"rate": ask(columns[0], Poison, "rate", rate, poison.rate, name) / rate.scale}
+    trigger = poison.trigger
+    if isinstance(trigger, Sticker) and poison.partial is None:
         side = side_of(preset.dataset)
         changes["trigger.pattern"] = ask(
             columns[1], Sticker, "pattern", PATTERN, trigger.pattern, name, patterns()
@@ -177,7 +183,7 @@ def _poison(name: str, preset: ExperimentSpec, labels: PoisonLabels) -> dict[str
         Poison,
         "target_class",
         TARGET,
-        preset.target_class,
+        poison.target_class,
         name,
         range(len(classes)),
         format_func=lambda label: classes[label].replace("_", " "),
