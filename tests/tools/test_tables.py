@@ -2,6 +2,8 @@
 
 import json
 import re
+import tomllib
+from datetime import date
 from statistics import fmean
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from tradeoff_core.common.paths import RESULTS, ROOT
 from tradeoff_core.findings import results
 from tradeoff_core.tools.tables import __main__ as tool
-from tradeoff_core.tools.tables import files, markdown
+from tradeoff_core.tools.tables import files, markdown, peers
 
 PAGE = (RESULTS / "README.md").read_text()
 
@@ -110,6 +112,70 @@ def test_every_file_of_results_is_listed_with_a_command_that_names_it():
             assert f"--results assets/results/{name}`" in made
             grid = re.search(r"assets/results/grids/(\S+)\.toml", made)[1]
             assert (RESULTS / "grids" / f"{grid}.toml").exists()
+
+
+TOOLS = {
+    "adversarial-robustness-toolbox", "torchattacks", "foolbox", "BackdoorBench", "backdoor-toolbox", "TrojanZoo", "BackdoorBox",
+    "RobustBench", "FiftyOne", "Cleanlab", "Renumics Spotlight", "this project",
+}  # fmt: skip
+KEPT = json.loads((RESULTS / "peers.json").read_text())
+OWN = KEPT["tools"][-1]
+
+
+def who_has_what(page: str = PAGE) -> dict[str, dict[str, str]]:
+    """By feature and tool the cell of the page."""
+    part = page[page.index(f"|  | {KEPT['tools'][0]['name']}") :].partition("\n\n")[0].splitlines()
+    head, _, *rows = ([cell.strip() for cell in line[1:-1].split("|")] for line in part)
+    return {first: dict(zip(head[1:], cells, strict=True)) for first, *cells in rows}
+
+
+def test_every_tool_is_compared_by_every_feature():
+    found = who_has_what()
+    assert list(found) == [feature["title"] for feature in KEPT["features"].values()]
+    assert len(found) >= 14
+    assert all(set(cells) == TOOLS for cells in found.values())
+    words = {cell.partition(": ")[0] for cells in found.values() for cell in cells.values()}
+    assert words == {"yes", "partly", "–"}
+    assert found["AutoAttack"]["foolbox"] == "–"
+    assert found["AutoAttack"]["this project"] == "partly: through torchattacks"
+    later = found[KEPT["features"]["later-finding"]["title"]]
+    assert later["BackdoorBox"] == "partly: SCALE-UP, ABL"
+    assert found[KEPT["features"]["later-removal"]["title"]]["BackdoorBench"] == "yes"
+
+
+@pytest.mark.parametrize("peer", KEPT["tools"], ids=lambda peer: peer["name"])
+def test_what_a_tool_has_is_dated_and_shown_by_a_file_or_page(peer):
+    assert date(2017, 1, 1) <= date.fromisoformat(peer["date"]) <= date.fromisoformat(KEPT["read"])
+    assert peer["version"] in peer["source"] or peer is OWN
+    assert row(peer["name"]) == [peer[name] for name in ("name", "version", "date", "source")]
+    assert set(peer["features"]) <= set(KEPT["features"])
+    for feature, found in peer["features"].items():
+        assert found
+        assert (list(found) == ["yes"]) == ("yes" in found)
+        parts = KEPT["features"][feature].get("parts", [])
+        assert "yes" not in found or not parts
+        for source in found.values():
+            assert re.fullmatch(r"https://\S+|[\w./-]+\.\w+", source)
+
+
+def test_this_project_has_what_its_files_show(tmp_path):
+    assert OWN["version"] == tomllib.loads((ROOT / OWN["source"]).read_text())["project"]["version"]
+    sources = {source for found in OWN["features"].values() for source in found.values()}
+    titles = {key: feature["title"] for key, feature in KEPT["features"].items()}
+    here = who_has_what()
+    for key, found in OWN["features"].items():
+        there = [words for words, source in found.items() if (ROOT / source).is_file()]
+        assert (here[titles[key]]["this project"] == "–") == (not there)
+    nothing = who_has_what(peers.who_has_what(tmp_path))
+    assert {cells.pop("this project") for cells in nothing.values()} == {"–"}
+    assert all(cells.items() <= here[title].items() for title, cells in nothing.items())
+    for source in sources - {"tradeoff_core/attacks/narcissus.py"}:
+        (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / source).touch()
+    but_one = who_has_what(peers.who_has_what(tmp_path))
+    assert but_one[titles["later-poison"]]["this project"] == "partly: blended, WaNet, adaptive"
+    assert but_one[titles["later-finding"]]["this project"] == "yes"
+    assert but_one[titles["leaderboard"]]["this project"] == "–"
 
 
 def test_a_swept_file_without_a_grid_is_refused(monkeypatch, refused):

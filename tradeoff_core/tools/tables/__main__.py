@@ -15,7 +15,7 @@ from tradeoff_core import datasets
 from tradeoff_core.common.files import write_atomically
 from tradeoff_core.common.paths import RESULTS, ROOT
 from tradeoff_core.findings import results
-from tradeoff_core.tools.tables import app, defending, networks
+from tradeoff_core.tools.tables import app, defending, networks, peers
 from tradeoff_core.tools.tables.files import files
 
 HERE = RESULTS / "README.md"
@@ -59,12 +59,16 @@ data sets in `TRADEOFF_DATA`.
             [CAUSE, defending.correlations(), *_by_dataset(defending.with_lines("cause"), defending.shares)]
         ),
         "How fast the app is": f"{SPEED}\n\n{app.speeds()}",
+        "Who has what": f"{PEERS}\n\n{peers.who_has_what()}\n\n{peers.versions()}",
     }
 
 
 NETWORKS = """The networks in `assets/models/`, seed 0. An example counts as fooled if any step fools it. Published numbers come from \
 more data and a weaker attack: compare directions, not decimals."""
 SPEED = """`python -m tradeoff_core bench --app`; server is what the socket waits, whole is until nothing changes on the screen."""
+PEERS = """What other tools have, in the version and of the day in the second table; `peers.json` names the file or the page that \
+shows each. A dash says that it was not found there, not that it cannot be done with it. This project's column counts only what \
+has its file here."""
 STRONGER = """Accuracy on 200 test images each, and certified accuracy by interval bounds on all of them."""
 CONDITIONS = """The mean of the seeds, and in brackets the lowest and the highest one, in per cent. The names are those of the grids."""
 BEYOND = """What the paper did not measure: other trainings, and networks that were poisoned first and tuned adversarially then."""

@@ -17,6 +17,10 @@ GRIDS = RESULTS / "grids"
 OTHERS = {  # what is no measured file
     "README.md": ("this page", "python -m tradeoff_core.tools.tables"),
     "published.json": ("the paper's numbers, table by table", "copied from the paper that it names"),
+    "peers.json": (
+        "what other tools have, each with the file that shows it",
+        "read in the versions that it names",
+    ),
     "grids/": ("what is trained: every run of a sweep", "written by hand; `sweep` runs them"),
     "triggers/": ("Neural Cleanse's rebuilt triggers of the zoo, by checksum", f"{MEASURE} neural-cleanse"),
     "app-figures.json": ("how fast the app is", "python -m tradeoff_core bench --app"),
