@@ -142,9 +142,6 @@ def test_poisoned_images_open_a_closed_door_sooner_than_one_that_never_was(
     assert control.success[0].value < 0.05
     assert control.success[0].value < control.success[1].value < curve.success[1].value
     assert curve.success[1].value > max(0.5, curve.success[0].value)
-    assert curve.needed() == 50
-    assert curve.needed(0.0) == 0
-    assert curve.needed(1.1) is None
     assert all(rate.n == 500 for rate in curve.clean)
     document = curve.document()
     assert json.loads(json.dumps(document)) == document

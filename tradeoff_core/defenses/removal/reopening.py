@@ -59,13 +59,6 @@ class Reopening:
             "seconds": round(self.seconds, 1),
         }
 
-    def needed(self, success: float = 0.5) -> int | None:
-        """The fewest poisoned images of those tried that bring backdoor success to this share; None if none does."""
-        return next(
-            (count for count, rate in zip(self.counts, self.success, strict=True) if rate.value >= success),
-            None,
-        )
-
 
 def tuning_images(
     spec: ExperimentSpec, most: int, trigger: Trigger, seed: int = 0

@@ -2,63 +2,54 @@
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Any
 
-from tradeoff_core.defenses.removal.applied import RATES
-from tradeoff_core.findings import results
+from tradeoff_core.findings import removal
+from tradeoff_core.findings.paper_tables import RATES
+from tradeoff_core.findings.removal import Removed, Reopened
 from tradeoff_core.findings.theories import map_cells, right
+from tradeoff_core.rates import Rate
 from tradeoff_core.tools.tables.markdown import change, percent, table
-
-Line = dict[str, Any]
 
 
 def removals(dataset: str) -> str:
     """The mean of the networks before and after each removal, a row a method."""
-    lines = results.lines_of(f"removal-{dataset}.jsonl")
-    rows = []
-    for method in dict.fromkeys(line["method"] for line in lines):
-        own = [line for line in lines if line["method"] == method]
-        changes = [
-            change([line["before"][name] for line in own], [line["after"][name] for line in own])
-            for name in RATES
+    groups: dict[str, list[Removed]] = {}
+    for one in removal.removals(dataset):
+        groups.setdefault(one.method, []).append(one)
+    rows = [
+        [
+            method,
+            str(len(own)),
+            str(own[0].images),
+            *(
+                change([one.before[name].value for one in own], [one.after[name].value for one in own])
+                for name in RATES
+            ),
+            f"{fmean(one.seconds for one in own):.1f}",
         ]
-        rows.append(
-            [
-                method,
-                str(len(own)),
-                f"{own[0]['images']}",
-                *changes,
-                f"{fmean(line['seconds'] for line in own):.1f}",
-            ]
-        )
+        for method, own in groups.items()
+    ]
     names = [name.removesuffix("_rate").replace("_", " ") for name in RATES]
     return table(["method", "networks", "clean images", *names, "seconds"], rows)
 
 
 def reopenings(dataset: str) -> str:
     """Mean backdoor success after tuning on each number of poisoned images, a row a method; without poison, a row a trigger."""
-    lines = results.lines_of(f"reopening-{dataset}.jsonl")
-    groups: dict[str, list[Line]] = {}
-    for line in lines:
-        poisoned = "poison" in line["spec"] and line["spec"]["poison"] != "none"
-        name = {"none": "not cleansed"}.get(line["method"], line["method"])
-        groups.setdefault(name if poisoned else f"never poisoned, {line['trigger']}", []).append(line)
-    counts = lines[0]["poisoned"]
+    groups: dict[str, list[Reopened]] = {}
+    for one in removal.reopenings(dataset):
+        name = "not cleansed" if one.method == "none" else one.method
+        groups.setdefault(f"never poisoned, {one.trigger}" if one.is_control else name, []).append(one)
     rows = [
-        [
-            name,
-            str(len(own)),
-            _mean([line["success_before"] for line in own]),
-            *(_mean([line["success"][place] for line in own]) for place in range(len(counts))),
-        ]
+        [name, str(len(own)), _mean([one.before for one in own])]
+        + [_mean(success) for success in zip(*(one.success for one in own), strict=True)]
         for name, own in groups.items()
     ]
+    counts = next(iter(removal.reopenings(dataset))).counts
     return table(["network", "networks", "before tuning", *(f"{count} poisoned" for count in counts)], rows)
 
 
-def _mean(pairs: Sequence[Sequence[int]]) -> str:
-    """The mean of shares that are given as a count and an n."""
-    return percent(fmean(count / n for count, n in pairs))
+def _mean(rates: Sequence[Rate]) -> str:
+    return percent(fmean(one.value for one in rates))
 
 
 def theories(dataset: str) -> str:
