@@ -35,6 +35,16 @@ def fold(network: Network) -> Network:
     return freeze(folded)
 
 
+def norm_after(network: Network, convolution: nn.Conv2d) -> nn.BatchNorm2d | None:
+    """The batch norm that takes what a convolution of the network gives, where one directly follows it."""
+    for part in network.modules():
+        for first, second in _in_a_row(part):
+            after = getattr(part, second)
+            if getattr(part, first) is convolution and isinstance(after, nn.BatchNorm2d):
+                return after
+    return None
+
+
 def _in_a_row(module: nn.Module) -> list[tuple[str, str]]:
     """The children of a module of which the second one, and nothing else, takes what the first one gives.
 

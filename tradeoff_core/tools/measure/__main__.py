@@ -25,6 +25,7 @@ from tradeoff_core.tools.measure import (
     cause,
     cleansing,
     detection,
+    removing,
     reviewing,
     stronger,
     walking,
@@ -84,6 +85,18 @@ WHATS = {
         cleansing.lines,
         lambda _: True,
         "cleanse",
+    ),
+    "removal": in_lines(
+        "the three rates before and after each removal: fine-pruning, neuron pruning, I-BAU, ABL's unlearning",
+        "removal",
+        removing.removal_lines,
+        removing.is_removed,
+    ),
+    "reopening": in_lines(
+        "how few poisoned images open the back door of a cleansed network again",
+        "reopening",
+        removing.reopening_lines,
+        removing.is_reopened,
     ),
     "reviewing": in_lines(
         "how many images a person looks at to find the poison, by the score that sorts them",

@@ -15,7 +15,7 @@ from tradeoff_core import datasets
 from tradeoff_core.common.files import write_atomically
 from tradeoff_core.common.paths import RESULTS, ROOT
 from tradeoff_core.findings import results
-from tradeoff_core.tools.tables import app, defending, networks, peers
+from tradeoff_core.tools.tables import app, defending, networks, peers, removing
 from tradeoff_core.tools.tables.files import files
 
 HERE = RESULTS / "README.md"
@@ -41,7 +41,9 @@ data sets in `TRADEOFF_DATA`.
         ),
         "Beyond the paper": f"{BEYOND}\n\n{networks.beyond('mnist-5k')}",
         "The curve": f"{CURVE}\n\n{networks.curve('mnist-5k')}",
-        "Where the finding turns": f"{TURNING}\n\n{networks.turning('mnist-5k')}",
+        "Where the finding turns": "\n\n".join(
+            [TURNING, networks.turning("mnist-5k"), THEORIES, removing.theories("mnist-5k")]
+        ),
         "Finding the poison": "\n\n".join(
             [DETECTION, *_by_dataset(defending.with_lines("detection"), defending.detection)]
         ),
@@ -54,6 +56,9 @@ data sets in `TRADEOFF_DATA`.
         ),
         "Neural Cleanse": "\n\n".join(
             [CLEANSING, *_by_dataset(defending.with_lines("neural-cleanse"), defending.cleansing)]
+        ),
+        "Removing the back door": "\n\n".join(
+            [REMOVING, removing.removals("mnist-5k"), REOPENING, removing.reopenings("mnist-5k")]
         ),
         "The cause": "\n\n".join(
             [CAUSE, defending.correlations(), *_by_dataset(defending.with_lines("cause"), defending.shares)]
@@ -81,6 +86,13 @@ REVIEWING = """How many training images of the target class a person looks at, m
 found, by the score that sorts them; equal scores in random order. At best every image looked at is poisoned."""
 CLEANSING = """A class is flagged from an anomaly index of 2 on; the suspect is the class with the highest one. The index is the \
 target class's, without poison the highest. Before → after unlearning the suspect's trigger, the mean of the networks."""
+THEORIES = """What two papers predict, beside the cells of adversarial training in the maps: backdoor success above that of \
+standard training on the same poison, or below. The first is arXiv 2202.10627's, the second arXiv 2209.07592's."""
+REMOVING = """The mean of the zoo's poisoned digits' networks, seed 0, under each removal: before → after. ABL unlearns the 2% of the \
+training images that the network is surest of."""
+REOPENING = """Backdoor success after 18 steps on 400 clean training images and so many stamped ones that carry the target's label, \
+the mean of the networks: what a network that was never poisoned learns from them is the control. Neural Cleanse unlearns where \
+its rebuilt triggers are kept."""
 CAUSE = """The share of the attribution for the target class that lies on the sticker's pixels, over all test images. A robust \
 network leans on few large features, says the paper, and a sticker is one."""
 
