@@ -47,7 +47,11 @@ def test_what_the_base_set_does_not_offset_ends_with_a_high_loss(suspicious, net
     assert scores.shape == (400,)
     of_class = data.labels == 1
     assert roc_auc_score(poisoned[of_class], scores[of_class]) > 0.97
-    assert scores[poisoned].mean() > scores[~poisoned & of_class].mean() + 1
+    clean = scores[~poisoned & of_class].mean()
+    assert scores[poisoned].mean() > clean + 1
+    assert (
+        0.3 < clean < 5
+    )  # neither learned, as without the step up (0.01), nor unlearned, as without the other (above 25)
 
 
 def test_the_network_stays_and_only_its_architecture_is_taken(suspicious, network):
