@@ -14,7 +14,7 @@ from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.datasets import ImageDataset, Split, load_dataset
 from tradeoff_core.defenses import activation_clustering, spectral_signatures
 from tradeoff_core.defenses.activation_clustering import Clusters, Reduction, Rule, Verdict
-from tradeoff_core.defenses.detection import ClassFeatures, Detection, class_features
+from tradeoff_core.defenses.detection import ClassFeatures, Detection, class_features, share_to_remove
 from tradeoff_core.defenses.neural_cleanse import (
     Reversal,
     Triggers,
@@ -89,15 +89,7 @@ def inspect_features(examples: ClassFeatures, inspection: Inspection) -> Finding
                 seed=inspection.seed,
             )
         )
-    rate = inspection.remove_rate
-    if rate is None:
-        rate = float(examples.poisoned.mean())
-        if not 0 < rate < 1:
-            kind = "poisoned" if rate else "clean"
-            raise TradeoffError(
-                f"every training example of class {examples.label} is {kind}, so there is no true share to remove: "
-                "give a removal rate"
-            )
+    rate = share_to_remove(examples, inspection.remove_rate)
     return Finding(spectral_signatures.detect(examples, rate, centred=inspection.centred))
 
 

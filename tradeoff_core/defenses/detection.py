@@ -94,6 +94,23 @@ def checked(features: Floats) -> Floats:
     return features
 
 
+def share_to_remove(examples: ClassFeatures, rate: float | None) -> float:
+    """The share of a class that a defense removes: `rate`, by default the true share of poison, as in Weng et al.
+
+    Raises TradeoffError for the true share of a class without poison, or of nothing else.
+    """
+    if rate is not None:
+        return rate
+    true = float(examples.poisoned.mean())
+    if not 0 < true < 1:
+        kind = "poisoned" if true else "clean"
+        raise TradeoffError(
+            f"every training example of class {examples.label} is {kind}, so there is no true share to remove: "
+            "give a removal rate"
+        )
+    return true
+
+
 @dataclass(frozen=True, slots=True)
 class Detection:
     """What a defense says of N training examples; every field is an array (N,).

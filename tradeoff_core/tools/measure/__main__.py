@@ -25,6 +25,7 @@ from tradeoff_core.tools.measure import (
     cause,
     cleansing,
     detection,
+    finding,
     removing,
     reviewing,
     stronger,
@@ -77,6 +78,12 @@ WHATS = {
         detection.lines,
         lambda model: model.spec.poison is not None,
         "defenses",
+    ),
+    "finding": in_lines(
+        "what the detectors since 2019 say of the poison, beside spectral signatures and activation clustering",
+        "finding",
+        finding.lines,
+        finding.applies,
     ),
     "game": in_lines("the levels of the game", "game", detection.levels, detection.is_a_level, "levels"),
     "neural-cleanse": in_lines(

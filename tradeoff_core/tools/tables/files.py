@@ -14,7 +14,11 @@ from tradeoff_core.tools.tables.markdown import table
 MEASURE = "python -m tradeoff_core.tools.measure"
 SWEEP = "python -m tradeoff_core sweep assets/results/grids/"
 GRIDS = RESULTS / "grids"
-OTHERS = {  # what is no measured file
+OTHERS = {  # what neither a sweep nor the measuring of networks made
+    "partition-mnist-5k.jsonl": (
+        "accuracy that a vote of networks keeps whatever so many poisoned training images say",
+        "python -m tradeoff_core.tools.partition",
+    ),
     "README.md": ("this page", "python -m tradeoff_core.tools.tables"),
     "published.json": ("the paper's numbers, table by table", "copied from the paper that it names"),
     "peers.json": (
@@ -71,7 +75,7 @@ def _entry(file: str) -> tuple[str, str]:
 def files() -> str:
     """The table of all files."""
     measured = [path.name for path in sorted(RESULTS.glob("*.jsonl"))]
-    rows = {**{name: _entry(name) for name in measured}, **OTHERS}
+    rows = {**{name: _entry(name) for name in measured if name not in OTHERS}, **OTHERS}
     return table(
         ["file", "what", "made by"],
         (
