@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from pages.components import cache, cards, get_data, inspection, model_picker
+from pages.components.poison_search import newer
 from pages.components.words import cleansing as words
 from pages.components.words import how_it_works
 from pages.components.words.glossary import linked
@@ -166,5 +167,7 @@ if kinds:
         "Means over the seeds, where there are several; the last column is backdoor success in the paper's main table 3, where dirty-label poison meets "
         "standard training and clean-label poison adversarial training, as here. Our watermark is our own."
     )
+
+newer.removed(model)
 
 cards.how_it_works(how_it_works.NEURAL_CLEANSE)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pages.components import cache, cards, model_picker
 from pages.components.fragments import fragment
-from pages.components.poison_search import effect, gallery, retraining, selection
+from pages.components.poison_search import effect, gallery, newer, retraining, selection
 from pages.components.words import how_it_works
 from pages.components.words.glossary import linked
 from pages.components.words.models import called, poison_in_words
@@ -132,5 +132,7 @@ effect.at_other_rates(
     lambda entry: entry.method == "spectral-signatures" and entry.centred is centred,
     paper_tables.detection(),
 )
+
+newer.found(model)
 
 cards.how_it_works(how_it_works.SPECTRAL_SIGNATURES)

@@ -77,6 +77,7 @@ except TradeoffError as error:
     spec = None
 if spec:
     training.preview(spec)
+    training.foretold(spec)
     try:
         with st.spinner("Timing a few steps of it on this machine"):
             cost = training.cost_of(spec)

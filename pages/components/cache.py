@@ -24,6 +24,7 @@ from tradeoff_core.defenses.applied import Cleansing, Finding, Inspection, clean
 from tradeoff_core.defenses.detection import Examples, are_those, read_examples
 from tradeoff_core.evaluation import outcomes
 from tradeoff_core.experiments.run import poisoned_training_set
+from tradeoff_core.experiments.spec import ExperimentSpec
 from tradeoff_core.explanations import attribution, feature_plane
 from tradeoff_core.findings import first_draws, results
 from tradeoff_core.inspection.table import Table, tabulate
@@ -46,7 +47,6 @@ def key_of(model: Model) -> tuple[str, str | None, bool]:
 
 OF_MODEL = {Model: key_of}  # the cached functions' keys: a model itself is no key, its card may be read anew
 OF_WEIGHTS = {Model: lambda model: model.sha256}
-OF_SPEC = {Model: lambda model: model.spec.id}
 
 
 @st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=OF_WEIGHTS)
@@ -103,10 +103,21 @@ def test_split(model: Model) -> ImageDataset:
     return data
 
 
-@st.cache_resource(max_entries=3, show_spinner=False, hash_funcs=OF_SPEC)
 def poisoned(model: Model) -> PoisonedDataset:
     """The training set of a model, poisoned as it was."""
-    return poisoned_training_set(model.spec)
+    return poisoned_by(model.spec)
+
+
+@st.cache_resource(
+    max_entries=3,
+    show_spinner=False,
+    hash_funcs={
+        ExperimentSpec: lambda spec: repr((spec.dataset, spec.poison, spec.seed, spec.images, spec.removed))
+    },
+)
+def poisoned_by(spec: ExperimentSpec) -> PoisonedDataset:
+    """The training set of a spec, poisoned as it says; how it trains changes nothing."""
+    return poisoned_training_set(spec)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=OF_MODEL)

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import streamlit as st
 
-from pages.components import cards
+from pages.components import cache, cards
 from pages.components.plain_words import escaped, refuse
 from pages.components.words.glossary import link
 from tradeoff_core import figures
@@ -20,13 +19,12 @@ from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.common.files import from_json
 from tradeoff_core.common.names import plain
 from tradeoff_core.common.paths import runs_folder
-from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.experiments import queue
 from tradeoff_core.experiments.run_folder import SPEC, Epoch, RunFolder
 from tradeoff_core.experiments.spec import ExperimentSpec, spec_to_dict
 from tradeoff_core.experiments.stored_runs import State, StoredRun
+from tradeoff_core.findings.prediction import predicted
 from tradeoff_core.models import zoo
-from tradeoff_core.poisoning.poison import poison_dataset
 
 ICONS = {
     State.QUEUED: ":material/schedule:",
@@ -105,9 +103,18 @@ def preview(spec: ExperimentSpec) -> None:
     if spec.poison is None:
         st.caption("Without poison the training images stay as they are.")
         return
-    data = load_dataset(spec.dataset, Split.TRAIN)
-    poisoned = poison_dataset(data, spec.poison, np.random.default_rng(spec.seed))
-    cards.first_poisoned(poisoned)
+    cards.first_poisoned(cache.poisoned_by(spec))
+
+
+def foretold(spec: ExperimentSpec) -> None:
+    """What backdoor success the measured runs let expect, where there are some like it."""
+    if found := predicted(spec):
+        st.markdown(
+            f"Backdoor success should come to about **{found.estimate:.0%}** ({found.low:.0%} to {found.high:.0%}), by "
+            f"{found.runs:,} measured runs of its kind.",
+            help=f"A fit over {found.cells:,} settings of the trigger, the poison rate and the training ε. The range holds nine of "
+            "ten runs whose settings it was not fitted on.",
+        )
 
 
 def time_left(progress: list[Epoch], epochs: int, expected: tuple[float, float] | None) -> str:

@@ -21,6 +21,7 @@ from tradeoff_core.figures.defenses import (
     score_bins,
     score_histogram,
 )
+from tradeoff_core.figures.finders import detectors, reopening
 from tradeoff_core.figures.inspection import reviewers_curve
 from tradeoff_core.figures.maps import by_poison_rate, turning_map
 from tradeoff_core.figures.neural_cleanse import index_control, mask_norms, unlearning
@@ -47,6 +48,7 @@ __all__ = [
     "confusion",
     "coverage_bars",
     "described",
+    "detectors",
     "fading_in",
     "feature_plane",
     "found_against_chance",
@@ -60,6 +62,7 @@ __all__ = [
     "position_map",
     "published_against_ours",
     "rates_compared",
+    "reopening",
     "reviewers_curve",
     "roc",
     "score_bins",

@@ -73,7 +73,7 @@ def kind(spec: ExperimentSpec) -> str | None:
     if any(special) or training.augmentation or training.weight_decay or training.momentum:
         return None
     trigger, attack = poison.trigger, training.attack
-    if type(trigger) not in (Sticker, Watermark) or poison.target_class >= CLASSES:
+    if not isinstance(trigger, Sticker | Watermark) or poison.target_class >= CLASSES:
         return None
     if trigger.pattern not in ("white-square", "stripes"):
         return None
@@ -87,6 +87,7 @@ def _numbers(spec: ExperimentSpec) -> Floats:
     poison, epsilon = spec.poison, spec.training.epsilon
     assert poison is not None
     trigger = poison.trigger
+    assert isinstance(trigger, Sticker | Watermark)
     amplitude, size = (
         (trigger.opacity, trigger.size) if isinstance(trigger, Sticker) else (trigger.amplitude, WHOLE)
     )

@@ -21,6 +21,9 @@ from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.experiments.spec import ExperimentSpec
 from tradeoff_core.findings import results
 from tradeoff_core.findings.results import Run
+from tradeoff_core.poisoning.blended import Blended
+from tradeoff_core.poisoning.perturbation import Perturbation
+from tradeoff_core.poisoning.sinusoid import Sinusoid
 from tradeoff_core.poisoning.triggers import Sticker, Trigger, Watermark
 from tradeoff_core.rates import Rate
 
@@ -29,7 +32,9 @@ def amplitude_of(trigger: Trigger) -> float | None:
     """By how much a trigger moves a pixel at most, in [0, 1]; None for a trigger that tells none."""
     if isinstance(trigger, Sticker):
         return trigger.opacity
-    return trigger.amplitude if isinstance(trigger, Watermark) else None
+    if isinstance(trigger, Blended):
+        return trigger.ratio
+    return trigger.amplitude if isinstance(trigger, Watermark | Sinusoid | Perturbation) else None
 
 
 @cache

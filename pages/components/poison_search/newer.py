@@ -1,0 +1,43 @@
+"""What came after: the detectors and the removals since 2018, for one network, where they are measured."""
+
+import pandas as pd
+import streamlit as st
+
+from pages.components import cards
+from pages.components.words import since_then as words
+from tradeoff_core import figures
+from tradeoff_core.findings import detectors, removal
+from tradeoff_core.models.zoo import Model
+
+
+def found(model: Model) -> None:
+    """What every detector finds in the network."""
+    measured = detectors.of_network(model.spec.dataset, model.sha256)
+    if not measured:
+        return
+    st.header("And the detectors since?")
+    st.markdown(words.best_finder(measured))
+    cards.chart(figures.detectors(measured, words.FINDERS), name="detectors")
+    st.caption(words.WHAT_THEY_DO)
+
+
+def removed(model: Model) -> None:
+    """What every removal leaves of the network's back door, and how few poisoned images bring it back."""
+    data = model.spec.dataset
+    measured = [one for one in removal.removals(data) if one.sha256 == model.sha256]
+    if measured:
+        st.header("Other ways to close it")
+        st.markdown(words.left_by(measured))
+        table = pd.DataFrame([words.in_the_table(one) for one in measured])
+        st.table(table.set_index("method"), border="horizontal")
+        cards.table_buttons(table, "removals", "What each removal leaves")
+    every = removal.reopenings(data)
+    curves = [one for one in every if one.sha256 == model.sha256 and not one.is_control]
+    if curves:
+        controls = [one for one in every if one.is_control and one.trigger == curves[0].trigger]
+        st.header("How soon is it back?")
+        st.markdown(words.reopened(curves, controls))
+        cards.chart(figures.reopening(curves, words.METHODS), name="reopening")
+        st.caption(
+            "Each cleansed network is tuned on clean images and so many poisoned ones with their trigger (after arXiv 2410.09838)."
+        )

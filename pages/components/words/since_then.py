@@ -1,0 +1,100 @@
+"""The detectors and removals since 2018 in words: what they find, what they leave, and how soon it is back."""
+
+from collections.abc import Sequence
+
+from pages.components.words.inspecting import listed
+from tradeoff_core.findings.detectors import Found
+from tradeoff_core.findings.removal import Removed, Reopened
+
+FINDERS = {
+    "spectral-signatures": "Spectral signatures (2018)",
+    "activation-clustering": "Activation clustering (2018)",
+    "spectre": "SPECTRE (2021)",
+    "strip": "STRIP (2019)",
+    "scale-up": "SCALE-UP (2023)",
+    "loss-isolation": "ABL's loss isolation (2021)",
+    "asset": "ASSET (2023)",
+}
+METHODS = {
+    "none": "as it is",
+    "neural-cleanse": "Neural Cleanse's unlearning (2019)",
+    "fine-pruning": "Fine-pruning (2018)",
+    "neuron-pruning": "Neuron pruning, ANP (2021)",
+    "i-bau": "I-BAU (2022)",
+    "abl": "ABL's unlearning (2021)",
+}
+LUCK = 0.05  # of the poison above chance: less is luck
+GONE = 0.1  # of backdoor success, below which a back door is as good as closed
+WHAT_THEY_DO = (
+    "Each is asked for as many images of the class as are poisoned. ABL looks at the losses of the first epochs, ASSET trains "
+    "against clean images, STRIP lays other images over each, SCALE-UP brightens it, SPECTRE whitens the features first."
+)
+
+
+def best_finder(found: Sequence[Found]) -> str:
+    """Which detector finds most, and how many do no better than luck."""
+    ordered = sorted(found, key=lambda one: -one.detection_rate)
+    best = ordered[0]
+    lucky = [FINDERS[one.finder] for one in ordered if one.detection_rate <= one.chance + LUCK]
+    told = f"**{FINDERS[best.finder]}** finds most: **{best.detection_rate:.0%}** of the {best.n_poisoned:,} poisoned images"
+    told += f" (chance {best.chance:.0%})."
+    if len(lucky) == len(ordered):
+        return f"None of the {len(ordered)} does better than luck (chance {best.chance:.0%})."
+    return told + (f" No better than luck: {listed(lucky)}." if lucky else "")
+
+
+def left_by(removed: Sequence[Removed]) -> str:
+    """Whether any removal closes the back door, and what that costs."""
+    ordered = sorted(removed, key=lambda one: one.after["backdoor_success_rate"].value)
+    best = ordered[0]
+    before, after = (
+        {
+            name: rates[name].value
+            for name in ("clean_accuracy", "adversarial_accuracy", "backdoor_success_rate")
+        }
+        for rates in (best.before, best.after)
+    )
+    closes = "closes the back door" if after["backdoor_success_rate"] < GONE else "closes it furthest"
+    none = "" if after["backdoor_success_rate"] < GONE else "**None closes it.** "
+    return (
+        f"{none}**{METHODS[best.method]}** {closes}: backdoor success {before['backdoor_success_rate']:.0%} → "
+        f"**{after['backdoor_success_rate']:.0%}**, adversarial accuracy {before['adversarial_accuracy']:.0%} → "
+        f"{after['adversarial_accuracy']:.0%}, clean accuracy {before['clean_accuracy']:.1%} → {after['clean_accuracy']:.1%}."
+    )
+
+
+def in_the_table(one: Removed) -> dict[str, str]:
+    """A removal as a row."""
+    names = {
+        "clean_accuracy": "clean accuracy",
+        "adversarial_accuracy": "adversarial accuracy",
+        "backdoor_success_rate": "backdoor success",
+    }
+    row = {"method": METHODS[one.method]}
+    row |= {name: f"{one.before[key].value:.0%} → {one.after[key].value:.0%}" for key, name in names.items()}
+    return row | {"clean images": f"{one.images:,}", "seconds": f"{one.seconds:.0f}"}
+
+
+def reopened(curves: Sequence[Reopened], controls: Sequence[Reopened]) -> str:
+    """How few poisoned images bring each back door back to a half, beside a network that never had one."""
+    parts = []
+    for curve in curves:
+        if curve.method == "none":
+            continue
+        needed = curve.needed()
+        parts.append(
+            f"{METHODS[curve.method]}: " + ("none of those tried" if needed is None else f"**{needed}**")
+        )
+    told = f"Poisoned images that bring backdoor success to 50% again, after {'; '.join(parts)}."
+    never = [curve.needed() for curve in controls]
+    if never:
+        known = sorted(count for count in never if count is not None)
+        told += " A network that was never poisoned takes "
+        told += (
+            f"{known[0]} to {known[-1]}."
+            if known and known[0] != known[-1]
+            else f"{known[0]}."
+            if known
+            else "more than were tried."
+        )
+    return told

@@ -1,0 +1,48 @@
+"""What the detectors found of the poison in measured networks, as data."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from tradeoff_core.experiments.spec import ExperimentSpec, spec_from_dict
+from tradeoff_core.findings.results import lines_of
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a detector says of a network's target class, or, with `when` "test", of test images clean and stamped.
+
+    Of `n` examples `n_poisoned` are poisoned (at test time: stamped). `chance` is what removing as many at random finds.
+    """
+
+    run: str
+    sha256: str
+    spec: ExperimentSpec
+    finder: str
+    when: str
+    n: int
+    n_poisoned: int
+    detection_rate: float
+    chance: float
+    auroc: float
+
+
+@cache
+def found(dataset: str) -> tuple[Found, ...]:
+    """The committed lines of a data set's networks."""
+    return tuple(
+        Found(
+            line["run"],
+            line["sha256"],
+            spec_from_dict(line["spec"]),
+            *(
+                line[name]
+                for name in ("finder", "when", "n", "n_poisoned", "detection_rate", "chance", "auroc")
+            ),
+        )
+        for line in lines_of(f"finding-{dataset}.jsonl")
+    )
+
+
+def of_network(dataset: str, sha256: str, when: str = "training") -> tuple[Found, ...]:
+    """What each detector found in the network with these weights."""
+    return tuple(one for one in found(dataset) if one.sha256 == sha256 and one.when == when)
