@@ -7,7 +7,7 @@ import torch
 from tradeoff_core.attacks.attack import Attack
 from tradeoff_core.datasets import Split, in_the_repository, load_dataset
 from tradeoff_core.explanations.sticker_share import MEASURED_METHODS, correlate
-from tradeoff_core.findings import first_draws, results
+from tradeoff_core.findings import first_draws, prediction, results
 from tradeoff_core.models import zoo
 from tradeoff_core.tools import first_draws as tool
 
@@ -38,7 +38,11 @@ def test_everything_that_pages_show_first_is_shipped_and_nothing_else(name):
 
 def test_there_is_no_file_of_other_weights():
     known = {zoo.find_model(name).sha256[:16] for name in zoo.model_ids()}
-    assert {path.stem for path in first_draws.FOLDER.iterdir()} <= {*known, first_draws.CORRELATIONS}
+    assert {path.stem for path in first_draws.FOLDER.iterdir()} <= {
+        *known,
+        first_draws.CORRELATIONS,
+        prediction.SHIPPED,
+    }
 
 
 def test_the_correlations_are_those_of_the_results():
@@ -141,5 +145,9 @@ def test_the_tool_computes_what_is_missing_and_drops_what_is_gone(tmp_path, monk
     (tmp_path / f"{'0' * 16}.npz").write_bytes(b"of other weights")
     tool.main([name])
     assert first_draws.load(model.sha256).keys() == before.keys()
-    assert {path.stem for path in tmp_path.iterdir()} == {model.sha256[:16], first_draws.CORRELATIONS}
+    assert {path.stem for path in tmp_path.iterdir()} == {
+        model.sha256[:16],
+        first_draws.CORRELATIONS,
+        prediction.SHIPPED,
+    }
     first_draws.load.cache_clear()

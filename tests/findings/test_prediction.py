@@ -38,12 +38,12 @@ def test_no_seed_of_a_cell_left_out_is_fitted(monkeypatch):
     assert len(set(cells.tolist())) < len(runs)
     fit = prediction._fit
 
-    def noted(numbers, success, own):
+    def noted(numbers, success, own, theta):
         fitted.append(set(own.tolist()))
-        return fit(numbers[:20], success[:20], own[:20])
+        return fit(numbers[:20], success[:20], own[:20], theta)
 
     monkeypatch.setattr(prediction, "_fit", noted)
-    held_out.__wrapped__()
+    held_out()
     assert len(fitted) == prediction.FOLDS
     left_out = [set(cells.tolist()) - one for one in fitted]
     assert sorted(cell for one in left_out for cell in one) == sorted(set(cells.tolist()))

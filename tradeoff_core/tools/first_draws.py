@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from tradeoff_core.common.console import say
-from tradeoff_core.findings import first_draws
+from tradeoff_core.findings import first_draws, prediction
 from tradeoff_core.models import zoo
 from tradeoff_core.models.zoo import Model
 
@@ -44,8 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             first_draws.save(model.sha256, made)
             say(f"{model.id}: {len(made)}")
     first_draws.save(first_draws.CORRELATIONS, first_draws.correlations())
+    first_draws.save(prediction.SHIPPED, prediction.shipped())
     for path in first_draws.FOLDER.glob("*.npz"):
-        if path.stem not in {first_draws.CORRELATIONS, *(model.sha256[:16] for model in every)}:
+        if path.stem not in {
+            first_draws.CORRELATIONS,
+            prediction.SHIPPED,
+            *(model.sha256[:16] for model in every),
+        }:
             path.unlink()
 
 
