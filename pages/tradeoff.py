@@ -6,10 +6,10 @@ from pages.components import cards, model_picker, own_network, poisons
 from pages.components.words import how_it_works
 from pages.components.words.changes import said, under_its_own_attack
 from pages.components.words.glossary import link
-from pages.components.words.turning import conspicuous, map_in_words, rates_in_words
+from pages.components.words.turning import conspicuous, map_in_words, rates_in_words, theories_in_words
 from tradeoff_core import datasets, figures
 from tradeoff_core.attacks.attack import in_levels
-from tradeoff_core.findings import conditions, paper_tables, results
+from tradeoff_core.findings import conditions, paper_tables, results, theories
 from tradeoff_core.models import zoo
 from tradeoff_core.poisoning.triggers import Sticker, Watermark
 
@@ -202,11 +202,16 @@ if maps:
         st.subheader("The watermark's amplitude")
         cards.chart(
             figures.turning_map(
-                watermarks, lambda run: run.spec.trigger.amplitude, "amplitude of the stripes", budget=True
+                watermarks,
+                lambda run: run.spec.trigger.amplitude,
+                "amplitude of the stripes",
+                budget=True,
+                scale=theories.core_scale(DATASET, watermarks[0].spec.target_class) if watermarks else None,
             ),
             name="map-amplitude",
         )
         st.markdown(map_in_words(watermarks, lambda run: run.spec.trigger.amplitude, "amplitude", ""))
+    st.markdown(theories_in_words(theories.right(theories.map_cells(DATASET))))
     st.caption(
         "Brightness and the number in each cell: backdoor success, seed 0, the fast recipe (PGD-5, half width). Below the "
         "orange line a perturbation within the training ε can erase the watermark."

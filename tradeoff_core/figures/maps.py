@@ -8,7 +8,16 @@ from plotly.colors import sample_colorscale
 from tradeoff_core.attacks.attack import in_levels
 from tradeoff_core.figures.kept import drawn_once
 from tradeoff_core.figures.plain import Figure
-from tradeoff_core.figures.shared import HIGHLIGHT, MAGNITUDE, NEUTRAL, PERCENT, hover, laid_out, percent
+from tradeoff_core.figures.shared import (
+    HIGHLIGHT,
+    MAGNITUDE,
+    NEUTRAL,
+    PERCENT,
+    YOURS,
+    hover,
+    laid_out,
+    percent,
+)
 from tradeoff_core.findings.results import Run
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x")
@@ -64,11 +73,17 @@ def _poison_rate(run: Run) -> float:
 
 @drawn_once
 def turning_map(
-    runs: Sequence[Run], of: Callable[[Run], float], title: str, *, budget: bool = False
+    runs: Sequence[Run],
+    of: Callable[[Run], float],
+    title: str,
+    *,
+    budget: bool = False,
+    scale: float | None = None,
 ) -> Figure:
     """Backdoor success by the training ε and by a property `of` the trigger; empty where it is not measured yet.
 
-    With `budget`, a line parts the triggers that a perturbation of the training ε can erase from the others.
+    With `budget`, a line parts the triggers that a perturbation of the training ε can erase from the others; dashed, with
+    `scale`, those up to it from those above.
     """
     epsilons, values = sorted({run.epsilon for run in runs}), sorted({of(run) for run in runs})
     at = {(of(run), run.epsilon): run for run in runs}
@@ -111,6 +126,16 @@ def turning_map(
                 y1=erased,
                 line={"color": HIGHLIGHT, "width": 4},
             )
+    if scale is not None:
+        above = sum(value <= scale for value in values) - 0.5
+        figure.add_shape(
+            type="line",
+            x0=-0.5,
+            x1=len(epsilons) - 0.5,
+            y0=above,
+            y1=above,
+            line={"color": YOURS, "width": 3, "dash": "dash"},
+        )
     figure.update_xaxes(title="training ε", type="category")
     figure.update_yaxes(title=title, type="category")
     return laid_out(figure, 380)

@@ -1,9 +1,10 @@
 """The poison rates and the maps in words: where backdoor success rises with the training ε, and where not."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 
 from tradeoff_core.findings.results import Run
+from tradeoff_core.rates import Rate
 
 CONSPICUOUS = 0.93  # mean clean accuracy below which an attack gives itself away
 PEAK = 0.05  # of backdoor success above both ends: less is no turn on the way
@@ -73,6 +74,20 @@ def map_in_words(runs: Sequence[Run], of: Callable[[Run], float], what: str, uni
     text = f"From standard training to training ε = {strongest:g}, backdoor success rises for {len(rising)} of {count} {what}s"
     text += f" ({'; '.join(rising)})" if rising else ""
     return text + (f"; it does **not** for {len(falling)} ({'; '.join(falling)})." if falling else ".")
+
+
+def theories_in_words(right: Mapping[str, Rate]) -> str:
+    """How often what was said of the finding since is right about the cells of the maps."""
+    by_amplitude, by_scale = right.values()
+    if not by_amplitude.n:
+        return ""
+    return (
+        "Two papers say where adversarial training opens a back door: where the trigger's amplitude exceeds ε ([arXiv 2202.10627]"
+        "(https://arxiv.org/abs/2202.10627), the orange line), or where it exceeds that of the class's own features ([arXiv "
+        "2209.07592](https://arxiv.org/abs/2209.07592), dashed). Of the "
+        f"{by_amplitude.n} cells of both maps that moved beyond chance, the first is right about **{by_amplitude.count}**, the second "
+        f"about **{by_scale.count}**."
+    )
 
 
 def _peak(runs: Sequence[Run], ends: tuple[float, float]) -> str:

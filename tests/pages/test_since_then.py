@@ -1,0 +1,94 @@
+"""What came since 2018, on the pages: detectors, removals, reopening, theories, and what is foretold, as their files have them."""
+
+import json
+
+import pytest
+from opening import everything_said, opened
+
+from pages.components.words import since_then as words
+from tradeoff_core.common.paths import RESULTS
+from tradeoff_core.defenses.finding import Finder
+from tradeoff_core.defenses.removal.applied import Removal
+from tradeoff_core.findings import removal
+from tradeoff_core.findings.detectors import Found
+from tradeoff_core.models import zoo
+
+HARDENED = "Adversarial ε 0.3, clean-label"
+SHA = zoo.find_model("mnist-5k-clean-label-pgd-0.3").sha256
+
+
+def lines(name):
+    found = [json.loads(line) for line in (RESULTS / f"{name}-mnist-5k.jsonl").read_text().splitlines()]
+    return [line for line in found if line["sha256"] == SHA]
+
+
+def test_spectral_signatures_shows_every_detector_beside_chance():
+    app = opened("spectral_signatures", suspect=HARDENED)
+    assert not app.exception
+    best = max(
+        (line for line in lines("finding") if line["when"] == "training"),
+        key=lambda line: line["detection_rate"],
+    )
+    name = words.FINDERS[best["finder"]]
+    said = everything_said(app)
+    assert (
+        f"**{name}** finds most: **{best['detection_rate']:.0%}** of the 180 poisoned images (chance 50%)"
+        in said
+    )
+    assert "No better than luck: Spectral signatures (2018)" in said
+
+
+def test_neural_cleanse_shows_every_removal_and_how_soon_it_is_back():
+    app = opened("neural_cleanse", suspect=HARDENED)
+    assert not app.exception
+    measured = lines("removal")
+    assert len(measured) == len(Removal)
+    best = min(measured, key=lambda line: line["after"]["backdoor_success_rate"])
+    assert f"**{words.METHODS[best['method']]}**" in everything_said(app)
+    table = app.table[-1].value
+    for line in measured:
+        before, after = (line[when]["backdoor_success_rate"] for when in ("before", "after"))
+        assert table.loc[words.METHODS[line["method"]], "backdoor success"] == f"{before:.0%} → {after:.0%}"
+    assert "Poisoned images that bring backdoor success to 50% again" in everything_said(app)
+
+
+@pytest.mark.parametrize("page", ["spectral_signatures", "neural_cleanse"])
+def test_where_nothing_is_measured_nothing_is_said(page):
+    app = opened(page, data="CIFAR-10", suspect="Standard, dirty-label")
+    assert not app.exception
+    assert not {"And the detectors since?", "Other ways to close it"} & {one.value for one in app.header}
+
+
+def test_every_detector_and_removal_has_a_name():
+    assert set(words.FINDERS) == {one.value for one in Finder}
+    assert set(words.METHODS) == {one.value for one in Removal} | {"none", "neural-cleanse"}
+
+
+def a_find(finder, rate, chance=0.5):
+    return Found("run", "sha", None, finder, "training", 360, 180, rate, chance, rate)
+
+
+def test_luck_is_called_luck():
+    assert words.best_finder([a_find("strip", 0.52), a_find("spectre", 0.3)]) == (
+        "None of the 2 does better than luck (chance 50%)."
+    )
+    assert words.best_finder([a_find("strip", 0.9), a_find("spectre", 0.55), a_find("asset", 0.7)]) == (
+        "**STRIP (2019)** finds most: **90%** of the 180 poisoned images (chance 50%). No better than luck: SPECTRE (2021)."
+    )
+
+
+def test_how_soon_it_is_back_is_the_first_count_that_reaches_a_half():
+    every = [one for one in removal.reopenings("mnist-5k") if one.sha256 == SHA]
+    for one in every:
+        reached = [
+            count for count, rate in zip(one.counts, one.success, strict=True) if rate.count / rate.n >= 0.5
+        ]
+        assert one.needed() == (reached[0] if reached else None)
+
+
+def test_the_maps_say_how_often_each_theory_is_right():
+    said = everything_said(opened("tradeoff"))
+    assert (
+        "Of the 26 cells of both maps that moved beyond chance, the first is right about **23**, the second about **23**"
+        in said
+    )
