@@ -29,12 +29,9 @@ def test_spectral_signatures_shows_every_detector_beside_chance():
         (line for line in lines("finding") if line["when"] == "training"),
         key=lambda line: line["detection_rate"],
     )
-    name = words.FINDERS[best["finder"]]
     said = everything_said(app)
-    assert (
-        f"**{name}** finds most: **{best['detection_rate']:.0%}** of the 180 poisoned images (chance 50%)"
-        in said
-    )
+    assert f"**{words.FINDERS[best['finder']]}**" in said
+    assert f"most: **{best['detection_rate']:.0%}** of the 180 poisoned images (chance 50%)" in said
     assert "No better than luck: Spectral signatures (2018)" in said
 
 
@@ -71,6 +68,9 @@ def a_find(finder, rate, chance=0.5):
 def test_luck_is_called_luck():
     assert words.best_finder([a_find("strip", 0.52), a_find("spectre", 0.3)]) == (
         "None of the 2 does better than luck (chance 50%)."
+    )
+    assert words.best_finder([a_find("strip", 0.9), a_find("asset", 0.9)]).startswith(
+        "**STRIP (2019)** and **ASSET (2023)** find most: **90%**"
     )
     assert words.best_finder([a_find("strip", 0.9), a_find("spectre", 0.55), a_find("asset", 0.7)]) == (
         "**STRIP (2019)** finds most: **90%** of the 180 poisoned images (chance 50%). No better than luck: SPECTRE (2021)."

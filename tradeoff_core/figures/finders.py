@@ -34,7 +34,10 @@ def detectors(found: Sequence[Found], names: Mapping[str, str]) -> Figure:
     )
     if ordered:
         chance = 100 * ordered[0].chance
-        figure.add_vline(chance, {"color": NEUTRAL, "dash": "dot", "width": 3}, {"text": "chance"})
+        figure.add_vline(chance, {"color": NEUTRAL, "dash": "dot", "width": 3})
+        figure.add_annotation(
+            x=chance, y=1, xref="x", yref="y domain", yanchor="bottom", showarrow=False, text="chance"
+        )
     figure.update_xaxes(title="poisoned images found", **PERCENT | {"range": [0, 103]})
     return laid_out(figure, 110 + ROW * max(1, len(ordered)))
 

@@ -36,7 +36,9 @@ def best_finder(found: Sequence[Found]) -> str:
     ordered = sorted(found, key=lambda one: -one.detection_rate)
     best = ordered[0]
     lucky = [FINDERS[one.finder] for one in ordered if one.detection_rate <= one.chance + LUCK]
-    told = f"**{FINDERS[best.finder]}** finds most: **{best.detection_rate:.0%}** of the {best.n_poisoned:,} poisoned images"
+    first = [one for one in ordered if f"{one.detection_rate:.0%}" == f"{best.detection_rate:.0%}"]
+    told = f"{listed([f'**{FINDERS[one.finder]}**' for one in first])} {'finds' if len(first) == 1 else 'find'} most: "
+    told += f"**{best.detection_rate:.0%}** of the {best.n_poisoned:,} poisoned images"
     told += f" (chance {best.chance:.0%})."
     if len(lucky) == len(ordered):
         return f"None of the {len(ordered)} does better than luck (chance {best.chance:.0%})."
@@ -77,15 +79,21 @@ def in_the_table(one: Removed) -> dict[str, str]:
 
 def reopened(curves: Sequence[Reopened], controls: Sequence[Reopened]) -> str:
     """How few poisoned images bring each back door back to a half, beside a network that never had one."""
-    parts = []
-    for curve in curves:
-        if curve.method == "none":
-            continue
-        needed = curve.needed()
-        parts.append(
-            f"{METHODS[curve.method]}: " + ("none of those tried" if needed is None else f"**{needed}**")
+    cleansed = [curve for curve in curves if curve.method != "none"]
+    shut = [curve for curve in cleansed if curve.needed() != 0]
+    told = ""
+    if len(shut) < len(cleansed):
+        told = (
+            f"Never below 50%: {listed([METHODS[curve.method] for curve in cleansed if curve not in shut])}. "
         )
-    told = f"Poisoned images that bring backdoor success to 50% again, after {'; '.join(parts)}."
+    if shut:
+        told += "Poisoned images that bring backdoor success to 50% again: "
+        told += "; ".join(
+            f"after {METHODS[curve.method]} "
+            + ("more than were tried" if curve.needed() is None else f"**{curve.needed()}**")
+            for curve in shut
+        )
+        told += "."
     never = [curve.needed() for curve in controls]
     if never:
         known = sorted(count for count in never if count is not None)
