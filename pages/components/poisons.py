@@ -4,8 +4,9 @@ import streamlit as st
 
 from pages.components import cards
 from pages.components.words import poisons as words
+from pages.components.words import since_then
 from tradeoff_core import figures
-from tradeoff_core.findings import poisons
+from tradeoff_core.findings import detectors, poisons
 
 FIGURE, ADDRESS = "where-it-holds", "poison"
 
@@ -39,6 +40,31 @@ def section(dataset: str) -> None:
     games = [game for seed in seeds if (game := poisons.as_game(measured, seed))]
     if told := words.game(games):
         st.markdown(told)
+    detectors_of(measured, dataset)
+
+
+def detectors_of(measured: poisons.Matrix, dataset: str) -> None:
+    """Which detectors find which poison, in standard networks and in robust ones beside them."""
+    sides = [
+        (training, detectors.of_sweep(measured.runs_under(training), dataset))
+        for training in ("standard", measured.strongest)
+        if training
+    ]
+    sides = [(training, found) for training, found in sides if found]
+    if not sides:
+        return
+    st.header("Which detectors find which poison?")
+    if len(sides) == 2:
+        st.markdown(since_then.easier(sides[0][1], sides[1][1]))
+    for place, (training, found) in zip(st.columns(len(sides), gap="large"), sides, strict=True):
+        with place:
+            st.subheader(f"After {words.named(training)}")
+            cards.chart(
+                figures.found_by_poison(found, measured.poisons, since_then.FINDERS), name=f"found-{training}"
+            )
+    st.caption(
+        "AUROC: 1 finds all of the poison first, 0.5 is luck, 0 finds it last. One seed. Empty: not measured yet."
+    )
 
 
 def _pick(names: tuple[str, ...]) -> None:

@@ -92,3 +92,14 @@ def test_the_maps_say_how_often_each_theory_is_right():
         "Of the 26 cells of both maps that moved beyond chance, the first is right about **23**, the second about **23**"
         in said
     )
+
+
+def test_whether_poison_is_easier_to_find_is_over_the_pairs_that_both_have():
+    standard = {("warp", "strip"): a_find("strip", 0.5), ("warp", "asset"): a_find("asset", 0.9)}
+    robust = {("warp", "strip"): a_find("strip", 0.8), ("warp", "spectre"): a_find("spectre", 0.0)}
+    assert words.easier(standard, robust) == (
+        "After adversarial training poison is **easier** to find: mean AUROC 0.50 → **0.80** over 1 pairs of a poison and a "
+        "detector; 1 rise by more than 0.05, 0 fall."
+    )
+    assert "**harder**" in words.easier(robust, standard)
+    assert words.easier(standard, {}) == ""

@@ -21,7 +21,7 @@ from tradeoff_core.figures.defenses import (
     score_bins,
     score_histogram,
 )
-from tradeoff_core.figures.finders import detectors, reopening
+from tradeoff_core.figures.finders import detectors, found_by_poison, reopening
 from tradeoff_core.figures.inspection import reviewers_curve
 from tradeoff_core.figures.maps import by_poison_rate, turning_map
 from tradeoff_core.figures.neural_cleanse import index_control, mask_norms, unlearning
@@ -52,6 +52,7 @@ __all__ = [
     "fading_in",
     "feature_plane",
     "found_against_chance",
+    "found_by_poison",
     "game_scores",
     "hover",
     "index_control",

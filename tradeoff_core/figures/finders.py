@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from tradeoff_core.figures.kept import drawn_once
 from tradeoff_core.figures.plain import Figure
-from tradeoff_core.figures.shared import HIGHLIGHT, NEUTRAL, PERCENT, hover, laid_out
+from tradeoff_core.figures.shared import ADVERSARIAL, HIGHLIGHT, NEUTRAL, PERCENT, WHITE, hover, laid_out
 from tradeoff_core.findings.detectors import Found
 from tradeoff_core.findings.removal import Reopened
 
@@ -65,3 +65,41 @@ def reopening(curves: Sequence[Reopened], names: Mapping[str, str]) -> Figure:
     figure.update_xaxes(title="poisoned images in the tuning", type="category")
     figure.update_yaxes(title="backdoor success", **PERCENT)
     return laid_out(figure, 380)
+
+
+@drawn_once
+def found_by_poison(
+    found: Mapping[tuple[str, str], Found], poisons: Sequence[str], names: Mapping[str, str]
+) -> Figure:
+    """AUROC of every detector (columns, by `names`) over every poison (rows); 0.5 is luck, empty is not measured."""
+    cells = [[found.get((poison, finder)) for finder in names] for poison in poisons]
+    figure = Figure(
+        dict(
+            type="heatmap",
+            x=[name.partition(" (")[0] for name in names.values()],
+            y=list(poisons),
+            z=[[cell.auroc if cell else None for cell in row] for row in cells],
+            zmin=0,
+            zmax=1,
+            colorscale=[[0, ADVERSARIAL], [0.5, WHITE], [1, HIGHLIGHT]],
+            texttemplate="%{z:.2f}",
+            textfont={"size": 13, "color": "#1a1a1a"},
+            hovertext=[
+                [
+                    f"{names[cell.finder]}: {cell.detection_rate:.0%} of {cell.n_poisoned:,} poisoned among {cell.n:,} found, "
+                    f"chance {cell.chance:.0%}"
+                    if cell
+                    else "not measured yet"
+                    for cell in row
+                ]
+                for row in cells
+            ],
+            hoverinfo="text",
+            xgap=2,
+            ygap=2,
+            showscale=False,
+        )
+    )
+    figure.update_xaxes(type="category")
+    figure.update_yaxes(type="category", autorange="reversed")
+    return laid_out(figure, 150 + ROW * len(poisons))

@@ -4,10 +4,9 @@ from statistics import fmean
 
 from tradeoff_core.figures.kept import drawn_once
 from tradeoff_core.figures.plain import Figure
-from tradeoff_core.figures.shared import ADVERSARIAL, BACKDOOR, hover, laid_out
+from tradeoff_core.figures.shared import ADVERSARIAL, BACKDOOR, WHITE, hover, laid_out
 from tradeoff_core.findings.poisons import Cell, Matrix
 
-WHITE = "#f7f7f7"  # no change
 ROW = 44  # pixels of a poison
 
 

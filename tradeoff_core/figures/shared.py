@@ -20,6 +20,7 @@ ADVERSARIAL, BACKDOOR = "#009E73", "#CC79A7"  # green, purple: the two metrics
 CLEAN, POISONED = "#56B4E9", BACKDOOR  # sky blue: training examples, once the truth is shown
 HIGHLIGHT = "#E69F00"  # orange: what a defense points at
 NEUTRAL = "#8a8a8a"  # legible on white and on black: reference lines, hints, published values
+WHITE = "#f7f7f7"  # the middle between two colours: no change, or luck
 YOURS = "#F0E442"  # yellow: what the visitor trained
 WIDEST = 46  # characters of a line under a figure
 SMALL = 0.1  # ε up to here are told in levels of 255

@@ -74,6 +74,10 @@ class Matrix:
         """All runs of a poison."""
         return tuple(run for (name, _), cell in self.cells.items() if name == poison for run in cell.runs)
 
+    def runs_under(self, training: str) -> tuple[Run, ...]:
+        """All runs of a training."""
+        return tuple(run for (_, name), cell in self.cells.items() if name == training for run in cell.runs)
+
     @property
     def strongest(self) -> str | None:
         """The training against pixel changes with the largest ε; None if there is none."""

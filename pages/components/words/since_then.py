@@ -1,6 +1,7 @@
 """The detectors and removals since 2018 in words: what they find, what they leave, and how soon it is back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 from pages.components.words.inspecting import listed
 from tradeoff_core.findings.detectors import Found
@@ -106,3 +107,19 @@ def reopened(curves: Sequence[Reopened], controls: Sequence[Reopened]) -> str:
             else "more than were tried."
         )
     return told
+
+
+def easier(standard: Mapping[tuple[str, str], Found], robust: Mapping[tuple[str, str], Found]) -> str:
+    """Whether poison is easier or harder to find after robust training, over the pairs that both sides have."""
+    both = [pair for pair in standard if pair in robust]
+    if not both:
+        return ""
+    before, after = (fmean(side[pair].auroc for pair in both) for side in (standard, robust))
+    up, down = (
+        sum(sign * (robust[pair].auroc - standard[pair].auroc) > LUCK for pair in both) for sign in (1, -1)
+    )
+    word = "easier" if after > before + 0.01 else "harder" if after < before - 0.01 else "as hard"
+    return (
+        f"After adversarial training poison is **{word}** to find: mean AUROC {before:.2f} → **{after:.2f}** over {len(both)} "
+        f"pairs of a poison and a detector; {up} rise by more than {LUCK:g}, {down} fall."
+    )
