@@ -25,10 +25,10 @@ def with_trigger(spec: ExperimentSpec, **changes: object) -> ExperimentSpec:
 
 def test_on_cells_left_out_it_is_as_good_as_it_was_measured():
     found = held_out()
-    assert found.runs >= 187
-    assert found.cells >= 74
-    assert found.error < 0.08  # 0.060 as it was measured
-    assert found.covered / found.runs > 0.86  # 0.92
+    assert found.runs >= 192
+    assert found.cells >= 79
+    assert found.error < 0.08  # 0.057 as it was measured
+    assert found.covered / found.runs > 0.86  # 0.93, 178 of 192
 
 
 def test_no_seed_of_a_cell_left_out_is_fitted(monkeypatch):

@@ -59,7 +59,7 @@ def test_what_is_isolated_is_forgotten_and_the_rest_is_not(
     (before, accuracy), (after, kept) = door(poisoned_network, digits), door(cleansed, digits)
     assert before > 0.9
     assert after < 0.2
-    assert kept > accuracy - 0.05
+    assert kept > accuracy - 0.1
     assert door(missed, digits)[0] > 0.5
     assert not cleansed.training
 
