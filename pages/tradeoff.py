@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.components import cards, model_picker, own_network, poisons
+from pages.components import cards, certificates, model_picker, own_network, poisons
 from pages.components.words import how_it_works
 from pages.components.words.changes import said, under_its_own_attack
 from pages.components.words.glossary import link
@@ -218,5 +218,6 @@ if maps:
     )
 
 poisons.section(DATASET)
+certificates.section(DATASET)
 
 cards.how_it_works(how_it_works.TRADEOFF)

@@ -9,7 +9,7 @@ from pages.components.words import since_then as words
 from tradeoff_core.common.paths import RESULTS
 from tradeoff_core.defenses.finding import Finder
 from tradeoff_core.defenses.removal.applied import Removal
-from tradeoff_core.findings import removal
+from tradeoff_core.findings import certificates, removal
 from tradeoff_core.findings.detectors import Found
 from tradeoff_core.models import zoo
 
@@ -103,3 +103,24 @@ def test_whether_poison_is_easier_to_find_is_over_the_pairs_that_both_have():
     )
     assert "**harder**" in words.easier(robust, standard)
     assert words.easier(standard, {}) == ""
+
+
+def test_both_certificates_are_said_and_drawn_as_they_were_measured():
+    app = opened("tradeoff")
+    (bounds,) = [json.loads(line) for line in (RESULTS / "bounds-mnist-5k.jsonl").read_text().splitlines()]
+    votes = [json.loads(line) for line in (RESULTS / "partition-mnist-5k.jsonl").read_text().splitlines()]
+    best = max(votes, key=lambda line: sum(count >= line["n"] / 2 for count in line["certified"]))
+    half = max(at for at, count in enumerate(best["certified"]) if count >= best["n"] / 2)
+    said = everything_said(app)
+    assert f"provably reads **{bounds['certified'][-1] / bounds['n']:.0%}** of the test digits" in said
+    assert (
+        f"A vote of {best['parts']} networks reads **{best['certified'][0] / best['n']:.0%}** right" in said
+    )
+    assert f"whatever **{half}** poisoned training images are" in said
+
+
+def test_what_is_certified_never_grows_with_what_is_allowed():
+    for one in (*certificates.over_epsilon("mnist-5k"), *certificates.over_poison("mnist-5k")):
+        counts = [rate.count for rate in one.accuracy]
+        assert counts == sorted(counts, reverse=True)
+        assert list(one.at) == sorted(one.at)

@@ -10,7 +10,7 @@ from tradeoff_core.figures.cause import (
     share_bars,
     share_by_epsilon,
 )
-from tradeoff_core.figures.certified import certified_regions
+from tradeoff_core.figures.certified import certificates, certified_regions
 from tradeoff_core.figures.compared import rates_compared
 from tradeoff_core.figures.defenses import (
     before_and_after,
@@ -42,6 +42,7 @@ __all__ = [
     "as_csv",
     "before_and_after",
     "by_poison_rate",
+    "certificates",
     "certified_regions",
     "cluster_scatter",
     "compared_curves",

@@ -1,6 +1,6 @@
-"""The figure of what is proved and what is broken around each digit."""
+"""What is proved: around each digit, and of a whole test set against perturbations and against poison."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 from tradeoff_core.certification.regions import LARGEST, Regions
 from tradeoff_core.figures.kept import drawn_once
 from tradeoff_core.figures.plain import Figure
-from tradeoff_core.figures.shared import MODEL_A, MODEL_B, NEUTRAL
+from tradeoff_core.figures.shared import ADVERSARIAL, MODEL_A, MODEL_B, NEUTRAL, PERCENT, hover, laid_out
+from tradeoff_core.findings.certificates import Certificate
 from tradeoff_core.models.compared import Compared
 
+DASHES = ("solid", "dash", "dot", "dashdot")
 ROW, HEAD = 21, 62  # pixels: a digit's bar, and the legend over a model's bars
 
 
@@ -123,3 +125,31 @@ def _grey_beyond(figure: Figure, row: int, broken: NDArray[np.float64], end: flo
             layer="below",
             panel=row,
         )
+
+
+@drawn_once
+def certificates(found: Sequence[Certificate], axis: str, names: Mapping[str, str]) -> Figure:
+    """Certified accuracy against what is certified, a line for each, from `names` or by its own."""
+    figure = Figure()
+    for number, one in enumerate(found):
+        name = names.get(one.name, one.name)
+        figure.add_scatter(
+            x=list(one.at),
+            y=[100 * rate.value for rate in one.accuracy],
+            mode="lines",
+            name=name,
+            line={
+                "color": ADVERSARIAL if number == 0 else NEUTRAL,
+                "width": 3,
+                "dash": DASHES[number % len(DASHES)],
+            },
+            hovertext=[
+                f"{name}, {at:g}<br>" + hover("certified accuracy", rate)
+                for at, rate in zip(one.at, one.accuracy, strict=True)
+            ],
+            hoverinfo="text",
+            showlegend=True,
+        )
+    figure.update_xaxes(title=axis, zeroline=False)
+    figure.update_yaxes(title="certified accuracy", **PERCENT)
+    return laid_out(figure, 340)

@@ -22,6 +22,7 @@ from tradeoff_core.models.zoo import Model
 from tradeoff_core.tools.measure import (
     accuracy,
     attacks,
+    bounds,
     cause,
     cleansing,
     detection,
@@ -65,6 +66,12 @@ WHATS = {
         "attacked",
         attacks.lines,
         attacks.is_undefended,
+    ),
+    "bounds": in_lines(
+        "certified accuracy by ε of the networks trained by interval bounds",
+        "bounds",
+        bounds.lines,
+        bounds.applies,
     ),
     "cause": in_lines(
         "attribution on the sticker, where attacks land, how far features lie apart",
