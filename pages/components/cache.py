@@ -79,7 +79,7 @@ def place_of(what: str, model: Model, *settings: Any) -> Place:  # noqa: ARG001 
 def forget_pictures() -> None:
     """Forget what was computed, as of pictures that lie in the folder of others by now."""
     st.cache_data.clear()
-    for function in (place_of, crowd, poisoned, examples, finding, table):
+    for function in (place_of, crowd, poisoned_by, examples, finding, table):
         function.clear()
 
 
