@@ -28,7 +28,7 @@ def section(dataset: str) -> None:
     with right:
         cards.chart(figures.certificates(votes, "poisoned training images", {}), name="proved-by-poison")
     st.caption(
-        "Left: interval bounds. Right: deep partition aggregation (2021), networks on disjoint parts of the training digits that vote. "
+        "Left: interval bounds. Right: deep partition aggregation (2021), a vote of networks, each trained on its own part of the digits. "
         "An image that is added, removed or relabelled counts as one, a changed image as two."
     )
 
@@ -40,6 +40,6 @@ def in_words(bounds: Sequence[Certificate], votes: Sequence[Certificate]) -> str
     half = max(at for at, rate in zip(best.at, best.accuracy, strict=True) if rate.value >= 0.5)
     return (
         f"The network trained by interval bounds provably reads **{first.accuracy[-1].value:.0%}** of the test digits right under any "
-        f"perturbation up to ε {first.at[-1]:g}. A vote of {best.name} reads **{best.accuracy[0].value:.0%}** right, and provably half of "
-        f"all digits whatever **{half:g}** poisoned training images are."
+        f"perturbation up to ε {first.at[-1]:g}. A vote of {best.name} reads **{best.accuracy[0].value:.0%}** right, and provably still half of "
+        f"all digits after any **{half:g}** training images are added, removed or relabelled, or any **{half // 2:g}** are changed."
     )

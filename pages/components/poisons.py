@@ -16,7 +16,7 @@ def section(dataset: str) -> None:
     measured = poisons.matrix(dataset)
     if not measured.poisons:
         return
-    st.header("Which poisons does it hold for?")
+    st.header("For which poisons does the back door open?")
     st.markdown(words.in_short(measured))
     cards.chart(
         figures.where_it_holds(measured),
@@ -25,8 +25,8 @@ def section(dataset: str) -> None:
         selection_mode="points",
     )
     st.caption(
-        "Purple: the training opens the back door, by so many points of backdoor success. Green: it closes it. Empty: not "
-        "measured yet. Click a cell for that poison's curve."
+        "First column: backdoor success after standard training. The others, purple: the training raises it, by so many percentage "
+        "points; green: it lowers it. Empty: not measured yet. Click a cell for that poison's curve."
     )
     picked = st.query_params.get(ADDRESS, "")
     plain = [run for run in measured.runs_of(picked) if not run.epsilon or poisons.plain(run)]
@@ -63,7 +63,7 @@ def detectors_of(measured: poisons.Matrix, dataset: str) -> None:
                 figures.found_by_poison(found, measured.poisons, since_then.FINDERS), name=f"found-{training}"
             )
     st.caption(
-        "AUROC: 1 finds all of the poison first, 0.5 is luck, 0 finds it last. One seed. Empty: not measured yet."
+        "AUROC: 1 ranks all of the poison first, 0.5 is luck, 0 ranks it last. One seed. Empty: not measured yet."
     )
 
 

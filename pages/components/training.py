@@ -110,10 +110,10 @@ def foretold(spec: ExperimentSpec) -> None:
     """What backdoor success the measured runs let expect, where there are some like it."""
     if found := predicted(spec):
         st.markdown(
-            f"Backdoor success should come to about **{found.estimate:.0%}** ({found.low:.0%} to {found.high:.0%}), by "
-            f"{found.runs:,} measured runs of its kind.",
-            help=f"A fit over {found.cells:,} settings of the trigger, the poison rate and the training ε. The range holds nine of "
-            "ten runs whose settings it was not fitted on.",
+            f"Backdoor success should come to about **{found.estimate:.0%}** ({found.low:.0%} to {found.high:.0%}), judging "
+            f"by {found.runs:,} measured runs of its kind.",
+            help=f"An estimate fitted to {found.cells:,} settings of the trigger, the poison rate and the training ε. The range is wide "
+            "enough for nine of ten runs at settings left out of the fit; new ones may miss it more often.",
         )
 
 

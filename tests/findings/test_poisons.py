@@ -69,17 +69,17 @@ def test_a_cell_is_the_change_from_the_same_poisons_standard_runs_of_the_same_se
 def test_the_sentences_say_where_it_holds_and_where_not():
     measured = arranged(RUNS)
     assert words.in_short(measured) == (
-        "Training against pixel changes (adversarial ε 0.3) opens the back door of **1 of 4** poisons further, closes that of "
+        "Training against pixel changes (adversarial ε 0.3) raises backdoor success for **1 of 4** poisons, lowers it for "
         "**1**, changes nothing for 1 that was wide open before and leaves 1 as it was (means of 1 to 2 seeds)."
     )
     assert words.sentences(measured).splitlines() == [
-        "- **opens**: 10% → 75%: the finding holds.",
-        "- **closes**: 97% → 20%: the finding does **not** hold.",
-        "- **was open**: 100% → 100%: it was open before.",
-        "- **shut**: 1% → 2%: nothing to speak of changes.",
+        "- **opens**: 10% → 75%: it rises.",
+        "- **closes**: 97% → 20%: it **falls**.",
+        "- **was open**: 100% → 100%: it was wide open already.",
+        "- **shut**: 1% → 2%: hardly any change.",
     ]
     mixed = arranged([*RUNS[:2], a_run("opens", "ε 0.3", 90, 0), a_run("opens", "ε 0.3", 5, 1)])
-    assert words.sentences(mixed).endswith("the finding holds, but not with every seed.")
+    assert words.sentences(mixed).endswith("it rises, but not with every seed.")
     assert words.in_short(arranged([])) == "Too little of this is measured yet to say."
 
 
@@ -130,9 +130,10 @@ def test_a_game_is_played_over_the_poisons_that_a_seed_has_whole():
 def test_the_game_says_whether_seeds_agree():
     one = Equilibrium(0.5, {"warp": 1.0}, {"standard": 0.25, "TRADES": 0.75})
     assert words.game([]) == ""
-    assert "best choice is **warp** and the trainer's **TRADES** (75%), **standard** (25%)" in words.game(
-        [one]
+    assert (
+        "best choice is **warp** and the trainer's **TRADES** (75% of the time), **standard** (25% of the time)"
+        in words.game([one])
     )
     assert "One seed" in words.game([one])
-    assert "All 2 seeds choose the same (40% to 50%)" in words.game([one, replace(one, value=0.4)])
+    assert "Both seeds choose the same (40% to 50%)" in words.game([one, replace(one, value=0.4)])
     assert "**not stable**: 2 seeds have 2" in words.game([one, replace(one, attacker={"sinusoid": 1.0})])

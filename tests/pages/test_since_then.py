@@ -46,7 +46,7 @@ def test_neural_cleanse_shows_every_removal_and_how_soon_it_is_back():
     for line in measured:
         before, after = (line[when]["backdoor_success_rate"] for when in ("before", "after"))
         assert table.loc[words.METHODS[line["method"]], "backdoor success"] == f"{before:.0%} → {after:.0%}"
-    assert "Poisoned images that bring backdoor success to 50% again" in everything_said(app)
+    assert "At 50% or more without any poisoned image: as it is, " in everything_said(app)
 
 
 @pytest.mark.parametrize("page", ["spectral_signatures", "neural_cleanse"])
@@ -69,6 +69,8 @@ def test_luck_is_called_luck():
     assert words.best_finder([a_find("strip", 0.52), a_find("spectre", 0.3)]) == (
         "None of the 2 does better than luck (chance 50%)."
     )
+    worse = words.best_finder([a_find("strip", 0.9), a_find("spectre", 0.3)])
+    assert worse.endswith("Worse than luck, as if it took the clean for the poison: SPECTRE (2021).")
     assert words.best_finder([a_find("strip", 0.9), a_find("asset", 0.9)]).startswith(
         "**STRIP (2019)** and **ASSET (2023)** find most: **90%**"
     )
@@ -89,7 +91,7 @@ def test_how_soon_it_is_back_is_the_first_count_that_reaches_a_half():
 def test_the_maps_say_how_often_each_theory_is_right():
     said = everything_said(opened("tradeoff"))
     assert (
-        "Of the 26 cells of both maps that moved beyond chance, the first is right about **23**, the second about **23**"
+        "Of 26 cells of both maps that moved beyond chance, the first is right about **23**, the second about **23**"
         in said
     )
 
@@ -98,8 +100,8 @@ def test_whether_poison_is_easier_to_find_is_over_the_pairs_that_both_have():
     standard = {("warp", "strip"): a_find("strip", 0.5), ("warp", "asset"): a_find("asset", 0.9)}
     robust = {("warp", "strip"): a_find("strip", 0.8), ("warp", "spectre"): a_find("spectre", 0.0)}
     assert words.easier(standard, robust) == (
-        "After adversarial training poison is **easier** to find: mean AUROC 0.50 → **0.80** over 1 pairs of a poison and a "
-        "detector; 1 rise by more than 0.05, 0 fall."
+        "After adversarial training poison is **easier** to find: mean AUROC 0.50 → **0.80** over 1 pair of poison and "
+        "detector, one seed; 1 rises by more than 0.05, 0 fall by more than that."
     )
     assert "**harder**" in words.easier(robust, standard)
     assert words.easier(standard, {}) == ""
@@ -116,7 +118,10 @@ def test_both_certificates_are_said_and_drawn_as_they_were_measured():
     assert (
         f"A vote of {best['parts']} networks reads **{best['certified'][0] / best['n']:.0%}** right" in said
     )
-    assert f"whatever **{half}** poisoned training images are" in said
+    assert (
+        f"after any **{half}** training images are added, removed or relabelled, or any **{half // 2}** are changed"
+        in said
+    )
 
 
 def test_what_is_certified_never_grows_with_what_is_allowed():

@@ -25,8 +25,8 @@ def detectors(found: Sequence[Found], names: Mapping[str, str]) -> Figure:
         marker={"color": HIGHLIGHT},
         text=[f"{one.detection_rate:.0%}" for one in ordered],
         hovertext=[
-            f"{names[one.finder]}: found {one.detection_rate:.1%} of {one.n_poisoned:,} poisoned among {one.n:,}<br>"
-            f"chance {one.chance:.1%}, AUROC {one.auroc:.3f}"
+            f"{names[one.finder]}: found {one.detection_rate:.1%} of the {one.n_poisoned:,} poisoned images<br>"
+            f"({one.n:,} in the class; chance {one.chance:.1%}), AUROC {one.auroc:.3f}"
             for one in ordered
         ],
         hoverinfo="text",
@@ -86,8 +86,8 @@ def found_by_poison(
             textfont={"size": 13, "color": "#1a1a1a"},
             hovertext=[
                 [
-                    f"{names[cell.finder]}: {cell.detection_rate:.0%} of {cell.n_poisoned:,} poisoned among {cell.n:,} found, "
-                    f"chance {cell.chance:.0%}"
+                    f"{names[cell.finder]}: found {cell.detection_rate:.0%} of the {cell.n_poisoned:,} poisoned images<br>"
+                    f"({cell.n:,} in the class; chance {cell.chance:.0%})"
                     if cell
                     else "not measured yet"
                     for cell in row

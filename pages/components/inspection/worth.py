@@ -127,7 +127,7 @@ def example(model: Model) -> None:
     measured = worked(model.spec.dataset)
     if measured is None:
         return
-    st.header("Where no rule can decide: a worked example")
+    st.header("Where these two cannot decide: a worked example")
     st.markdown(words.WHY)
     st.markdown("\n".join(f"{number}. {click}." for number, click in enumerate(walk.CLICKS, 1)))
     st.markdown(f"{words.AT_A_GLANCE} {words.example(measured)}")

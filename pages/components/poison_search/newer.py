@@ -15,7 +15,7 @@ def found(model: Model) -> None:
     measured = detectors.of_network(model.spec.dataset, model.sha256)
     if not measured:
         return
-    st.header("And the detectors since?")
+    st.header("What do other detectors find?")
     st.markdown(words.best_finder(measured))
     cards.chart(figures.detectors(measured, words.FINDERS), name="detectors")
     st.caption(words.WHAT_THEY_DO)
@@ -31,13 +31,17 @@ def removed(model: Model) -> None:
         table = pd.DataFrame([words.in_the_table(one) for one in measured])
         st.table(table.set_index("method"), border="horizontal")
         cards.table_buttons(table, "removals", "What each removal leaves")
+        st.caption(
+            "One seed and few settings tried: others may do better. ABL isolates by the final losses, and uses training images too."
+        )
     every = removal.reopenings(data)
     curves = [one for one in every if one.sha256 == model.sha256 and not one.is_control]
     if curves:
         controls = [one for one in every if one.is_control and one.trigger == curves[0].trigger]
-        st.header("How soon is it back?")
+        st.header("How few poisoned images bring it back?")
         st.markdown(words.reopened(curves, controls))
         cards.chart(figures.reopening(curves, words.METHODS), name="reopening")
         st.caption(
-            "Each cleansed network is tuned on clean images and so many poisoned ones with their trigger (after arXiv 2410.09838)."
+            "Each network is fine-tuned on 400 clean images and so many images of other digits that carry the trigger and the target's "
+            "label (after arXiv 2410.09838, simplified)."
         )

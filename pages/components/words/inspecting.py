@@ -55,7 +55,7 @@ def selected(gallery: str, count: int) -> str:
 
 WHY = (
     "Adversarial training, clean-label poison: spectral signatures find no more of the poison than chance, and clustering "
-    "sees two groups of about one size. No rule can say which of them is poison. Your eyes can."
+    "sees two groups of about one size. Neither can say which group is poison. Looking can."
 )
 AT_A_GLANCE = (
     "Before the last click: the group that is shown has a white square in every corner, the other has none."

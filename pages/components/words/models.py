@@ -10,9 +10,9 @@ from tradeoff_core.models.zoo import Model
 from tradeoff_core.poisoning.triggers import WATERMARKS, Sticker, Trigger, Watermark, patterns
 
 OF_ANOTHER_KIND = {
-    "blended": "faint picture over all of it",
-    "sinusoid": "faint pattern of waves",
-    "warp": "bend of the whole image",
+    "blended": "faint picture laid over the image",
+    "sinusoid": "faint wave pattern",
+    "warp": "slight warp of the image",
     "perturbation": "faint optimised pattern",
 }
 

@@ -29,8 +29,8 @@ def in_short(measured: Matrix) -> str:
         return "Too little of this is measured yet to say."
     seeds = {len(cell.changes) for cell in cells}
     parts = [
-        f"opens the back door of **{_count(cells, Verdict.OPENS)} of {len(cells)}** poisons further",
-        f"closes that of **{_count(cells, Verdict.CLOSES)}**",
+        f"raises backdoor success for **{_count(cells, Verdict.OPENS)} of {len(cells)}** poisons",
+        f"lowers it for **{_count(cells, Verdict.CLOSES)}**",
     ]
     if same := _count(cells, Verdict.WAS_OPEN):
         parts.append(f"changes nothing for {same} that {'was' if same == 1 else 'were'} wide open before")
@@ -47,10 +47,10 @@ def sentence(cell: Cell) -> str:
     """What robust training does to one poison's back door."""
     before = cell.success - fmean(cell.changes)
     told = {
-        Verdict.OPENS: "the finding holds",
-        Verdict.CLOSES: "the finding does **not** hold",
-        Verdict.WAS_OPEN: "it was open before",
-        Verdict.STAYS: "nothing to speak of changes",
+        Verdict.OPENS: "it rises",
+        Verdict.CLOSES: "it **falls**",
+        Verdict.WAS_OPEN: "it was wide open already",
+        Verdict.STAYS: "hardly any change",
     }
     signs = {change > 0 for change in cell.changes}
     mixed = (
@@ -71,7 +71,7 @@ def _mixed(shares: dict[str, float]) -> str:
     ordered = sorted(shares.items(), key=lambda one: -one[1])
     if len(ordered) == 1:
         return f"**{ordered[0][0]}**"
-    return ", ".join(f"**{name}** ({share:.0%})" for name, share in ordered)
+    return ", ".join(f"**{name}** ({share:.0%} of the time)" for name, share in ordered)
 
 
 def game(equilibria: list[Equilibrium]) -> str:
@@ -80,7 +80,7 @@ def game(equilibria: list[Equilibrium]) -> str:
         return ""
     first = equilibria[0]
     told = (
-        f"As a game about backdoor success alone, the attacker's best choice is {_mixed(first.attacker)} and the trainer's "
+        f"If attacker and trainer cared only about backdoor success, the attacker's best choice is {_mixed(first.attacker)} and the trainer's "
         f"{_mixed(first.trainer)}: backdoor success {first.value:.0%}."
     )
     if len(equilibria) == 1:
@@ -89,7 +89,8 @@ def game(equilibria: list[Equilibrium]) -> str:
     values = [one.value for one in equilibria]
     if len(choices) == 1:
         return (
-            told + f" All {len(equilibria)} seeds choose the same ({min(values):.0%} to {max(values):.0%})."
+            told
+            + f" {'Both' if len(equilibria) == 2 else f'All {len(equilibria)}'} seeds choose the same ({min(values):.0%} to {max(values):.0%})."
         )
     return (
         told

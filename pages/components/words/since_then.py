@@ -25,10 +25,11 @@ METHODS = {
     "abl": "ABL's unlearning (2021)",
 }
 LUCK = 0.05  # of the poison above chance: less is luck
-GONE = 0.1  # of backdoor success, below which a back door is as good as closed
 WHAT_THEY_DO = (
-    "Each is asked for as many images of the class as are poisoned. ABL looks at the losses of the first epochs, ASSET trains "
-    "against clean images, STRIP lays other images over each, SCALE-UP brightens it, SPECTRE whitens the features first."
+    "Each is told how many images of the class are poisoned, which a defender does not know; STRIP and ASSET also use clean images. "
+    "ABL looks at the losses of the first epochs, ASSET trains against clean images, STRIP lays other images over each, SCALE-UP "
+    "brightens it (digits are nearly black and white, so that tells little), SPECTRE first evens out how far the features spread. "
+    "One seed."
 )
 
 
@@ -36,14 +37,18 @@ def best_finder(found: Sequence[Found]) -> str:
     """Which detector finds most, and how many do no better than luck."""
     ordered = sorted(found, key=lambda one: -one.detection_rate)
     best = ordered[0]
-    lucky = [FINDERS[one.finder] for one in ordered if one.detection_rate <= one.chance + LUCK]
+    lucky = [FINDERS[one.finder] for one in ordered if abs(round(one.detection_rate - one.chance, 6)) <= LUCK]
+    worse = [FINDERS[one.finder] for one in ordered if round(one.detection_rate - one.chance, 6) < -LUCK]
     first = [one for one in ordered if f"{one.detection_rate:.0%}" == f"{best.detection_rate:.0%}"]
     told = f"{listed([f'**{FINDERS[one.finder]}**' for one in first])} {'finds' if len(first) == 1 else 'find'} most: "
     told += f"**{best.detection_rate:.0%}** of the {best.n_poisoned:,} poisoned images"
     told += f" (chance {best.chance:.0%})."
-    if len(lucky) == len(ordered):
+    if best.detection_rate <= best.chance + LUCK:
         return f"None of the {len(ordered)} does better than luck (chance {best.chance:.0%})."
-    return told + (f" No better than luck: {listed(lucky)}." if lucky else "")
+    told += f" No better than luck: {listed(lucky)}." if lucky else ""
+    return told + (
+        f" Worse than luck, as if it took the clean for the poison: {listed(worse)}." if worse else ""
+    )
 
 
 def left_by(removed: Sequence[Removed]) -> str:
@@ -57,10 +62,8 @@ def left_by(removed: Sequence[Removed]) -> str:
         }
         for rates in (best.before, best.after)
     )
-    closes = "closes the back door" if after["backdoor_success_rate"] < GONE else "closes it furthest"
-    none = "" if after["backdoor_success_rate"] < GONE else "**None closes it.** "
     return (
-        f"{none}**{METHODS[best.method]}** {closes}: backdoor success {before['backdoor_success_rate']:.0%} → "
+        f"At the settings tried, **{METHODS[best.method]}** leaves least: backdoor success {before['backdoor_success_rate']:.0%} → "
         f"**{after['backdoor_success_rate']:.0%}**, adversarial accuracy {before['adversarial_accuracy']:.0%} → "
         f"{after['adversarial_accuracy']:.0%}, clean accuracy {before['clean_accuracy']:.1%} → {after['clean_accuracy']:.1%}."
     )
@@ -80,17 +83,14 @@ def in_the_table(one: Removed) -> dict[str, str]:
 
 def reopened(curves: Sequence[Reopened], controls: Sequence[Reopened]) -> str:
     """How few poisoned images bring each back door back to a half, beside a network that never had one."""
-    cleansed = [curve for curve in curves if curve.method != "none"]
-    shut = [curve for curve in cleansed if curve.needed() != 0]
+    shut = [curve for curve in curves if curve.needed() != 0]
     told = ""
-    if len(shut) < len(cleansed):
-        told = (
-            f"Never below 50%: {listed([METHODS[curve.method] for curve in cleansed if curve not in shut])}. "
-        )
+    if len(shut) < len(curves):
+        told = f"At 50% or more without any poisoned image: {listed([METHODS[curve.method] for curve in curves if curve not in shut])}. "
     if shut:
-        told += "Poisoned images that bring backdoor success to 50% again: "
+        told += "Fewest poisoned images, of those tried, that bring backdoor success to 50%: "
         told += "; ".join(
-            f"after {METHODS[curve.method]} "
+            f"{METHODS[curve.method]} "
             + ("more than were tried" if curve.needed() is None else f"**{curve.needed()}**")
             for curve in shut
         )
@@ -98,14 +98,13 @@ def reopened(curves: Sequence[Reopened], controls: Sequence[Reopened]) -> str:
     never = [curve.needed() for curve in controls]
     if never:
         known = sorted(count for count in never if count is not None)
-        told += " A network that was never poisoned takes "
-        told += (
-            f"{known[0]} to {known[-1]}."
-            if known and known[0] != known[-1]
-            else f"{known[0]}."
+        needs = (
+            " to ".join(f"{count}" for count in sorted({known[0], known[-1]}))
             if known
-            else "more than were tried."
+            else "more than were tried"
         )
+        more = " or more" if known and None in never else ""
+        told += f" A network that was never poisoned needs {needs}{more}."
     return told
 
 
@@ -118,8 +117,9 @@ def easier(standard: Mapping[tuple[str, str], Found], robust: Mapping[tuple[str,
     up, down = (
         sum(sign * (robust[pair].auroc - standard[pair].auroc) > LUCK for pair in both) for sign in (1, -1)
     )
-    word = "easier" if after > before + 0.01 else "harder" if after < before - 0.01 else "as hard"
+    word = "easier" if after > before + LUCK else "harder" if after < before - LUCK else "about as hard"
     return (
         f"After adversarial training poison is **{word}** to find: mean AUROC {before:.2f} → **{after:.2f}** over {len(both)} "
-        f"pairs of a poison and a detector; {up} rise by more than {LUCK:g}, {down} fall."
+        f"{'pair' if len(both) == 1 else 'pairs'} of poison and detector, one seed; {up} {'rises' if up == 1 else 'rise'} by more than "
+        f"{LUCK:g}, {down} {'falls' if down == 1 else 'fall'} by more than that."
     )

@@ -82,11 +82,11 @@ def theories_in_words(right: Mapping[str, Rate]) -> str:
     if not by_amplitude.n:
         return ""
     return (
-        "Two papers say where adversarial training opens a back door: where the trigger's amplitude exceeds ε ([arXiv 2202.10627]"
-        "(https://arxiv.org/abs/2202.10627), the orange line), or where it exceeds that of the class's own features ([arXiv "
-        "2209.07592](https://arxiv.org/abs/2209.07592), dashed). Of the "
-        f"{by_amplitude.n} cells of both maps that moved beyond chance, the first is right about **{by_amplitude.count}**, the second "
-        f"about **{by_scale.count}**."
+        "One paper says that adversarial training opens a back door only where the trigger's amplitude exceeds ε ([arXiv 2202.10627]"
+        "(https://arxiv.org/abs/2202.10627), the orange line). Another shows, for linear regression, that it leans on a spurious "
+        "feature only where that is stronger than the class's own ([arXiv 2209.07592](https://arxiv.org/abs/2209.07592), dashed; how "
+        f"we measure that is our choice). Of {by_amplitude.n} cells of both maps that moved beyond chance, the first is right about "
+        f"**{by_amplitude.count}**, the second about **{by_scale.count}**."
     )
 
 
