@@ -63,7 +63,8 @@ def _text(cell: Cell | None) -> str:
         return ""
     if cell.runs == cell.standard:
         return f"{cell.success:.0%}"
-    return f"<b>{100 * fmean(cell.changes):+.0f}</b> to {cell.success:.0%}"
+    points = round(100 * fmean(cell.changes))
+    return f"<b>{points:+d}</b> to {cell.success:.0%}" if points else f"<b>±0</b>: {cell.success:.0%}"
 
 
 def _told(cell: Cell | None) -> str:
