@@ -1,6 +1,7 @@
 """Where the finding holds and where it turns: backdoor success by the poison rate, the sticker, the watermark."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from plotly.colors import sample_colorscale
@@ -117,25 +118,19 @@ def turning_map(
     )
     if budget:
         for column, epsilon in enumerate(epsilons):
-            erased = sum(value <= epsilon for value in values) - 0.5  # rows from below that ε reaches
-            figure.add_shape(
-                type="line",
-                x0=column - 0.5,
-                x1=column + 0.5,
-                y0=erased,
-                y1=erased,
-                line={"color": HIGHLIGHT, "width": 4},
-            )
+            _line_above(figure, values, epsilon, (column, column), {"color": HIGHLIGHT, "width": 4})
     if scale is not None:
-        above = sum(value <= scale for value in values) - 0.5
-        figure.add_shape(
-            type="line",
-            x0=-0.5,
-            x1=len(epsilons) - 0.5,
-            y0=above,
-            y1=above,
-            line={"color": YOURS, "width": 3, "dash": "dash"},
-        )
+        dashed = {"color": YOURS, "width": 3, "dash": "dash"}
+        _line_above(figure, values, scale, (0, len(epsilons) - 1), dashed)
     figure.update_xaxes(title="training ε", type="category")
     figure.update_yaxes(title=title, type="category")
     return laid_out(figure, 380)
+
+
+def _line_above(
+    figure: Figure, values: Sequence[float], reached: float, columns: tuple[int, int], line: dict[str, Any]
+) -> None:
+    """A line over these columns of a map, above the rows whose value is at most `reached`."""
+    height = sum(value <= reached for value in values) - 0.5
+    first, last = columns
+    figure.add_shape(type="line", x0=first - 0.5, x1=last + 0.5, y0=height, y1=height, line=line)
