@@ -140,8 +140,13 @@ def plot(figure: Figure, key: str, of: str = "", **options: Any) -> None:
     st.plotly_chart(figure, key=key, config=bar, alt=alt, **options)
 
 
-def table_buttons(shown: pd.DataFrame, name: str, caption: str, numbers: pd.DataFrame | None = None) -> None:
-    """The table to take along: as LaTeX as it is `shown`, as CSV its `numbers` where there are finer ones."""
+def table_buttons(
+    shown: pd.DataFrame, name: str, caption: str, numbers: pd.DataFrame | None = None, called: str = "Table"
+) -> None:
+    """The table to take along: as LaTeX as it is `shown`, as CSV its `numbers` where there are finer ones.
+
+    `called` tells it from another table on the page.
+    """
     made: dict[str, Callable[[], str]] = {  # when they are asked for
         "CSV": lambda: _as_csv(shown if numbers is None else numbers),
         "LaTeX": lambda: as_latex(shown, caption, f"tab:{name}"),
@@ -151,7 +156,7 @@ def table_buttons(shown: pd.DataFrame, name: str, caption: str, numbers: pd.Data
         for kind, text in made.items():
             ending, mime = endings[kind]
             st.download_button(
-                f"Table ({kind})",
+                f"{called} ({kind})",
                 text,
                 f"{name}.{ending}",
                 mime,

@@ -60,7 +60,9 @@ def detectors_of(measured: poisons.Matrix, dataset: str) -> None:
         with place:
             st.subheader(f"After {words.named(training)}")
             cards.chart(
-                figures.found_by_poison(found, measured.poisons, since_then.FINDERS), name=f"found-{training}"
+                figures.found_by_poison(found, measured.poisons, since_then.FINDERS),
+                name=f"found-{training}",
+                of=f"after {words.named(training)}",
             )
     st.caption(
         "AUROC: 1 ranks all of the poison first, 0.5 is luck, 0 ranks it last. One seed. Empty: not measured yet."

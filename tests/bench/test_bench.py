@@ -64,12 +64,15 @@ def test_bench_measures_inspect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         inspection, "LIMITS", {"mnist-5k-dirty-label-standard": (1.0, 0.15), "no-model": (1, 1)}
     )
-    *rows, missing = inspection.inspection_rows()
-    assert [row.name.rpartition(": ")[2] for row in rows] == [
+    monkeypatch.setattr(inspection, "OWN", 660)  # of which eleven are of the class with the fewest
+    found = inspection.inspection_rows()
+    rows, missing = [*found[:5], *found[6:]], found[5]
+    assert [row.name.rpartition(": ")[2] for row in rows] == 2 * [
         "first grid", "sorted", "filtered", "a key's decision drawn", "a key's decision saved",
     ]  # fmt: skip
     assert all(row.measured is not None and 0 < row.measured < 60 for row in rows)
     assert rows[0].note == "540 of 540 images, scored before"
+    assert rows[5].note.endswith(" images, scored before")
     assert (missing.ok, missing.note) == (None, "skipped: there is no model no-model")
 
 

@@ -68,12 +68,12 @@ def inspection_rows(root: Path = ROOT) -> list[Row]:
         for name in LIMITS:
             rows += _of_the_zoo(root, browser, name)
         with tempfile.TemporaryDirectory() as place:
-            model = own_photographs(Path(place))
+            model = own_photographs(Path(place), OWN)
             rows += _rows(root, browser, model, "own photographs of 224", OWN_LIMITS, Path(place))
     return rows
 
 
-def own_photographs(place: Path, count: int = OWN) -> Model:
+def own_photographs(place: Path, count: int) -> Model:
     """A model in `place` of `count` made-up photographs of two classes, by a small network with random weights."""
     draw = np.random.default_rng(0)
     for number in range(count):

@@ -100,6 +100,6 @@ def found_by_poison(
             showscale=False,
         )
     )
-    figure.update_xaxes(type="category")
-    figure.update_yaxes(type="category", autorange="reversed")
-    return laid_out(figure, 150 + ROW * len(poisons))
+    figure.update_xaxes(title="AUROC of each detector", type="category", tickangle=-90)
+    figure.update_yaxes(title="poison", type="category", autorange="reversed")
+    return laid_out(figure, 210 + ROW * len(poisons))

@@ -30,7 +30,7 @@ def removed(model: Model) -> None:
         st.markdown(words.left_by(measured))
         table = pd.DataFrame([words.in_the_table(one) for one in measured])
         st.table(table.set_index("method"), border="horizontal")
-        cards.table_buttons(table, "removals", "What each removal leaves")
+        cards.table_buttons(table, "removals", "What each removal leaves", called="Removals")
         st.caption(
             "One seed and few settings tried: others may do better. ABL isolates by the final losses, and uses training images too."
         )
