@@ -6,9 +6,7 @@ from tradeoff_core.attacks.attack import Attack
 from tradeoff_core.attacks.gradient import perturb
 from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.datasets import ImageDataset
-from tradeoff_core.experiments.run_folder import folder_of
-from tradeoff_core.experiments.spec import spec_from_dict
-from tradeoff_core.experiments.weights import trained_network
+from tradeoff_core.experiments.weights import named_network
 from tradeoff_core.networks import Network, fold
 from tradeoff_core.poisoning.poison import Perturbed
 
@@ -20,9 +18,8 @@ if TYPE_CHECKING:
 
 def surrogate(name: str, data: ImageDataset) -> Network:
     """The network of a model, of the zoo or in a folder, frozen. Raises TradeoffError if it is none for these images."""
-    place = folder_of(name)
-    card = place.read_card()
-    network = fold(trained_network(place, card, spec_from_dict(card.spec)))
+    _, _, trained = named_network(name)
+    network = fold(trained)
     if (network.image_shape, network.classes) != (data.image_shape, len(data.classes)):
         told = " x ".join(map(str, network.image_shape))
         raise TradeoffError(

@@ -22,10 +22,8 @@ def start_from(network: Network, name: str) -> str:
     What the network has beside these, as denoising blocks, stays as it is. Raises TradeoffError if there is no such
     model, if it is damaged, or if its weights are not those of this network.
     """
-    place = folder_of(name)
-    card = place.read_card()
-    spec = spec_from_dict(card.spec)
-    given = trained_network(place, card, spec).state_dict()
+    card, spec, trained = named_network(name)
+    given = trained.state_dict()
     body = {key: value for key, value in given.items() if not key.startswith("head.")}
     own = network.state_dict()
     if any(key not in own or value.shape != own[key].shape for key, value in body.items()):
@@ -35,6 +33,14 @@ def start_from(network: Network, name: str) -> str:
         )
     network.load_state_dict(body, strict=False)
     return card.sha256
+
+
+def named_network(name: str) -> tuple[Card, ExperimentSpec, Network]:
+    """The card, spec and network of a model, of the zoo or in a folder. Raises TradeoffError as `trained_network` does."""
+    place = folder_of(name)
+    card = place.read_card()
+    spec = spec_from_dict(card.spec)
+    return card, spec, trained_network(place, card, spec)
 
 
 def trained_network(folder: RunFolder, card: Card, spec: ExperimentSpec) -> Network:

@@ -8,11 +8,19 @@ from numpy.typing import NDArray
 from tradeoff_core.certification.regions import LARGEST, Regions
 from tradeoff_core.figures.kept import drawn_once
 from tradeoff_core.figures.plain import Figure
-from tradeoff_core.figures.shared import ADVERSARIAL, MODEL_A, MODEL_B, NEUTRAL, PERCENT, hover, laid_out
+from tradeoff_core.figures.shared import (
+    ADVERSARIAL,
+    DASHES,
+    MODEL_A,
+    MODEL_B,
+    NEUTRAL,
+    PERCENT,
+    hover,
+    laid_out,
+)
 from tradeoff_core.findings.certificates import Certificate
 from tradeoff_core.models.compared import Compared
 
-DASHES = ("solid", "dash", "dot", "dashdot")
 ROW, HEAD = 21, 62  # pixels: a digit's bar, and the legend over a model's bars
 
 

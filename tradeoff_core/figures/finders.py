@@ -4,12 +4,23 @@ from collections.abc import Mapping, Sequence
 
 from tradeoff_core.figures.kept import drawn_once
 from tradeoff_core.figures.plain import Figure
-from tradeoff_core.figures.shared import ADVERSARIAL, HIGHLIGHT, NEUTRAL, PERCENT, WHITE, hover, laid_out
+from tradeoff_core.figures.shared import (
+    ADVERSARIAL,
+    BACKDOOR,
+    HIGHLIGHT,
+    MODEL_A,
+    MODEL_B,
+    NEUTRAL,
+    PERCENT,
+    WHITE,
+    hover,
+    laid_out,
+)
 from tradeoff_core.findings.detectors import Found
 from tradeoff_core.findings.removal import Reopened
 
 ROW = 34  # pixels of a detector
-COLOURS = ("#8a8a8a", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#E69F00")
+COLOURS = (NEUTRAL, MODEL_A, ADVERSARIAL, BACKDOOR, MODEL_B, HIGHLIGHT)
 SYMBOLS = ("circle-open", "square", "diamond", "triangle-up", "x", "star")
 
 

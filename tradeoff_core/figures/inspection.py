@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from tradeoff_core.figures.kept import drawn_once
 from tradeoff_core.figures.plain import Figure
-from tradeoff_core.figures.shared import HIGHLIGHT, NEUTRAL, POISONED, laid_out
+from tradeoff_core.figures.shared import DASHES, HIGHLIGHT, NEUTRAL, POISONED, laid_out
 
 YOU = "the way you went"
-DASHES = ("solid", "dash", "longdash", "dashdot", "longdashdot")
 
 
 @drawn_once

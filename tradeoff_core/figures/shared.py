@@ -27,6 +27,7 @@ SMALL = 0.1  # ε up to here are told in levels of 255
 APART = 0.2  # of an axis: two of its labels fit on a phone
 PUBLISHED_SYMBOL = "diamond-open"
 
+DASHES = ("solid", "dash", "longdash", "dashdot", "longdashdot")  # of lines beside each other
 COLUMNS = ("trace", "x", "y", "z", "note")  # of a figure's table
 MAGNITUDE = get_colorscale("Cividis")
 PERCENT: dict[str, Any] = {"range": [-3, 103], "ticksuffix": "%", "dtick": 25, "zeroline": False}
