@@ -1,9 +1,8 @@
 """QUE by hand and by scipy's matrix exponential, the robust estimate by a mixture whose covariance is known."""
 
-import time
-
 import numpy as np
 import pytest
+from pace import least_seconds
 from scipy.linalg import expm
 from sklearn.metrics import roc_auc_score
 
@@ -120,6 +119,4 @@ def test_five_thousand_examples_take_less_than_two_seconds():
     features = (generator.normal(size=(5000, 512)) * np.geomspace(10, 0.1, 512)).astype(np.float32)
     features[:250] += 3 * generator.normal(size=512).astype(np.float32)
     spectre_scores(features[:100], 0.05)  # scipy is imported
-    started = time.process_time()
-    spectre_scores(features, 0.05)
-    assert time.process_time() - started < 2
+    assert least_seconds(lambda: spectre_scores(features, 0.05), tries=2) < 2

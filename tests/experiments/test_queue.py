@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from background import finish, start, state, unbroken, until
+from pace import least_seconds
 
 from tradeoff_core.__main__ import main
 from tradeoff_core.common.locks import held
@@ -122,11 +123,7 @@ def test_a_thousand_runs_are_listed_within_a_second(tmp_path, finished_run):
             (folder / name).write_bytes(data)
         change_order(folder, queued=float(number + 1))
     stored_runs(tmp_path)
-    times = []
-    for _ in range(3):
-        started = time.process_time()
-        runs = stored_runs(tmp_path)
-        times.append(time.process_time() - started)
+    assert least_seconds(lambda: stored_runs(tmp_path)) < 1
+    runs = stored_runs(tmp_path)
     assert len(runs) == 1000
     assert runs[0].id == "run-999"
-    assert min(times) < 1

@@ -1,10 +1,10 @@
 """Backdoor success before training: how far off it is on cells that it has not seen, and where it says nothing."""
 
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from pace import least_seconds
 
 from tradeoff_core.attacks.attack import Attack, Norm
 from tradeoff_core.experiments.spec import ExperimentSpec, FineTuning
@@ -84,12 +84,8 @@ def test_far_from_what_was_measured_the_interval_is_wider():
 
 def test_after_the_first_call_it_answers_at_once():
     predicted(HALF)
-    times = []
-    for epsilon in (0.11, 0.12, 0.13, 0.14, 0.16):
-        started = time.perf_counter()
-        predicted(replace(HALF, training=Training(Attack(epsilon=epsilon))))
-        times.append(time.perf_counter() - started)
-    assert min(times) < 0.05
+    others = (replace(HALF, training=Training(Attack(epsilon=0.11 + step / 100))) for step in range(5))
+    assert least_seconds(lambda: predicted(next(others)), tries=5) < 0.05
 
 
 UNKNOWN = {
