@@ -1,21 +1,19 @@
-"""The measured curve, every other condition beside it, and the maps of where the finding turns."""
+"""The measured curve, every other condition beside it, where the finding turns, and what is proved."""
 
 import streamlit as st
 
-from pages.components import cards, certificates, model_picker, own_network, poisons
+from pages.components import cards, certificates, model_picker, own_network, poisons, turning
 from pages.components.words import how_it_works
 from pages.components.words.changes import said, under_its_own_attack
 from pages.components.words.glossary import link
-from pages.components.words.turning import conspicuous, map_in_words, rates_in_words, theories_in_words
 from tradeoff_core import datasets, figures
 from tradeoff_core.attacks.attack import in_levels
-from tradeoff_core.findings import conditions, paper_tables, results, theories
+from tradeoff_core.findings import conditions, paper_tables, results
 from tradeoff_core.models import zoo
-from tradeoff_core.poisoning.triggers import Sticker, Watermark
 
+CURVE, TURNS, POISONS, PROVED = "The curve", "Where it turns", "Other poisons", "Proofs"
 DATASET = model_picker.two_models()[0][1].spec.dataset
 st.title("What does robustness cost?")
-
 
 available = conditions.measured(DATASET)
 everything = results.curve(DATASET)
@@ -27,40 +25,46 @@ if not everything:
     cards.how_it_works(how_it_works.TRADEOFF)
     raise model_picker.PageEnds
 
+sweep = results.sweep("poison-rate", DATASET)
+titles = [
+    CURVE,
+    *[TURNS] * bool(sweep or turning.maps(DATASET)),
+    *[POISONS] * poisons.are_measured(DATASET),
+    *[PROVED] * certificates.are_measured(DATASET),
+]
+parts = dict(zip(titles, st.tabs(titles, key="part", bind="query-params"), strict=True))
+
 model_picker.keep_only("conditions", list(available))
 every_seed = sorted({run.seed for run in everything})
 model_picker.keep_only("seeds", every_seed)
-shown = available and st.multiselect(
-    "Other conditions to show beside the curve",
-    list(available),
-    format_func=lambda name: available[name].title,
-    key="conditions",
-    bind="query-params",
-    help="Another attacker, norm, capacity or defense in training. The same poison (clean-label, half of the target class), "
-    "unless named. An arrow on the right goes from networks without the defense to those with it.",
-)
-columns = st.columns(2, vertical_alignment="bottom")
-seeds = columns[0].pills(
-    "Seeds",
-    every_seed,
-    selection_mode="multi",
-    default=every_seed,
-    key="seeds",
-    bind="query-params",
-    help="A seed fixes the chance in training; three of them show how much chance matters.",
-)
-show_published = columns[1].toggle(
-    "Published",
-    True,
-    key="published",
-    bind="query-params",
-    help=f"Hollow markers are the paper's, with {paper_tables.CURVES[DATASET][1]}. Each was attacked at the ε it was trained "
-    "with (standard training at the usual one), so not all at the ε of the axis.",
-)
-if not seeds:
-    st.warning("Choose at least one seed.")
-    cards.how_it_works(how_it_works.TRADEOFF)
-    raise model_picker.PageEnds
+with parts[CURVE]:  # drawn in a closed tab too: what is chosen stays
+    columns = st.columns([2, 1, 1], vertical_alignment="bottom")
+    shown = available and columns[0].multiselect(
+        "Other conditions to show beside the curve",
+        list(available),
+        format_func=lambda name: available[name].title,
+        key="conditions",
+        bind="query-params",
+        help="Another attacker, norm, capacity or defense in training. The same poison (clean-label, half of the target class), "
+        "unless named. An arrow on the right goes from networks without the defense to those with it.",
+    )
+    seeds = columns[1].pills(
+        "Seeds",
+        every_seed,
+        selection_mode="multi",
+        default=every_seed,
+        key="seeds",
+        bind="query-params",
+        help="A seed fixes the chance in training; three of them show how much chance matters.",
+    )
+    show_published = columns[2].toggle(
+        "Published",
+        True,
+        key="published",
+        bind="query-params",
+        help=f"Hollow markers are the paper's, with {paper_tables.CURVES[DATASET][1]}. Each was attacked at the ε it was trained "
+        "with (standard training at the usual one), so not all at the ε of the axis.",
+    )
 
 
 def of_seeds(runs: tuple[results.Run, ...]) -> tuple[results.Run, ...]:
@@ -68,14 +72,13 @@ def of_seeds(runs: tuple[results.Run, ...]) -> tuple[results.Run, ...]:
     return tuple(run for run in runs if run.seed in seeds)
 
 
-runs = of_seeds(everything)
+runs, rates = of_seeds(everything), of_seeds(sweep)
 others = [
     (available[name].title, of_seeds(conditions.runs_of(available[name].baseline, DATASET)), of_seeds(chosen))
     for name in shown
     if of_seeds(chosen := conditions.runs_of(name, DATASET))
 ]
-rates, maps = of_seeds(results.sweep("poison-rate", DATASET)), results.sweep("maps", DATASET)
-attack = str(runs[0].spec.evaluation)
+attack = str(everything[0].spec.evaluation)
 yours = [
     run
     for run in own_network.finished()
@@ -84,6 +87,7 @@ yours = [
 drawn = (*runs, *yours, *(run for _, *sides in others for side in sides for run in side), *rates)
 by_name = {run.name: run for run in reversed(drawn)}  # of a run that was measured twice, the curve's
 zoo_specs = {zoo.find_model(name).spec.as_trained: name for name in zoo.model_ids()}
+picked = st.query_params.get("point")
 
 
 def pick(key: str) -> None:
@@ -98,126 +102,86 @@ def pick(key: str) -> None:
             st.session_state["B"] = name
 
 
-def included(run: results.Run) -> str:
-    """What becomes of a clicked run on the other pages."""
-    return (
+def tell_picked() -> None:
+    """The clicked run's three numbers, what becomes of it on the other pages, and its recipe; or how to click one."""
+    if picked not in by_name:
+        st.caption(
+            "Click a point to read it, and to take its recipe along. If its network is included, as those of the pickers are (seed 0), "
+            "it becomes model B."
+        )
+        return
+    run = by_name[picked]
+    becomes = (
         "It is now model B on every page."
         if run.spec.as_trained in zoo_specs or run in yours
         else "This network is not included, so it cannot become model B."
     )
-
-
-def told(run: results.Run) -> str:
-    """A run's three numbers, and what becomes of it on the other pages."""
-    return (
+    st.info(
         f"{run.spec.title}, seed {run.seed}: clean accuracy {run.clean_accuracy.value:.0%}, adversarial "
-        f"accuracy {run.adversarial_accuracy.value:.0%}, backdoor success {run.backdoor_success_rate.value:.0%}. "
-        + included(run)
+        f"accuracy {run.adversarial_accuracy.value:.0%}, backdoor success {run.backdoor_success_rate.value:.0%}. {becomes}",
+        icon=":material/ads_click:",
     )
+    cards.spec_button(run.spec)
 
 
-hollow = paper_tables.curve(DATASET) if show_published else ()
-picked = st.query_params.get("point")
-
-strongest = max(run.epsilon for run in runs)
-(weak_accuracy, weak_success), (strong_accuracy, strong_success) = (
-    results.mean_rates(runs, epsilon) for epsilon in (0.0, strongest)
-)
-trades = paper_tables.is_tradeoff((strong_accuracy - weak_accuracy, strong_success - weak_success))
-st.markdown(
-    f"From standard training to training against pixel changes up to {in_levels(strongest)} "
-    f"({link('ε (epsilon)', 'ε')}), {link('Adversarial accuracy', 'adversarial accuracy')} goes from "
-    f"**{weak_accuracy:.0%}** to **{strong_accuracy:.0%}** and {link('Backdoor success', 'backdoor success')} from **{weak_success:.0%}** to "
-    f"**{strong_success:.0%}** ({f'means of {len(seeds)} seeds' if len(seeds) > 1 else 'one seed'}, {runs[0].clean_accuracy.n:,} test images"
-    + "): "
-    + ("the trade-off shows." if trades else "**no trade-off**.")
-)
-
-left, right = st.columns(2, gap="large")
-with left:
-    st.header("Against the training ε")
-    cards.chart(
-        figures.tradeoff_by_epsilon(runs, hollow, attack, picked, yours),
-        name="by_epsilon",
-        on_select=lambda: pick("by_epsilon"),
-        selection_mode="points",
+def the_curve() -> None:
+    """Both figures of the chosen seeds and conditions, and what they say."""
+    strongest = max(run.epsilon for run in runs)
+    (weak_accuracy, weak_success), (strong_accuracy, strong_success) = (
+        results.mean_rates(runs, epsilon) for epsilon in (0.0, strongest)
     )
-with right:
-    st.header("One against the other")
-    cards.chart(
-        figures.tradeoff_plane(runs, hollow, attack, picked, others, yours),
-        name="plane",
-        on_select=lambda: pick("plane"),
-        selection_mode="points",
-    )
-if picked in by_name:
-    st.info(told(by_name[picked]), icon=":material/ads_click:")
-    cards.spec_button(by_name[picked].spec)
-else:
-    st.caption(
-        "Click a point to read it, and to take its recipe along. If its network is included, as those of the pickers are (seed 0), "
-        "it becomes model B."
-    )
-for title, baseline, defended in others:
+    trades = paper_tables.is_tradeoff((strong_accuracy - weak_accuracy, strong_success - weak_success))
     st.markdown(
-        f"- **{title}**: {said(conditions.changes(defended, baseline), defended[0].spec.evaluation)}."
-        + under_its_own_attack(defended, DATASET)
+        f"From standard training to training against pixel changes up to {in_levels(strongest)} "
+        f"({link('ε (epsilon)', 'ε')}), {link('Adversarial accuracy', 'adversarial accuracy')} goes from "
+        f"**{weak_accuracy:.0%}** to **{strong_accuracy:.0%}** and {link('Backdoor success', 'backdoor success')} from **{weak_success:.0%}** to "
+        f"**{strong_success:.0%}** ({f'means of {len(seeds)} seeds' if len(seeds) > 1 else 'one seed'}, {runs[0].clean_accuracy.n:,} test images"
+        + "): "
+        + ("the trade-off shows." if trades else "**no trade-off**.")
     )
-
-st.download_button(
-    "Download all runs of this page (CSV)",
-    lambda: results.as_csv((*drawn, *maps), {run.name for run in yours}),
-    "trade-off.csv",
-    "text/csv",
-    icon=":material/download:",
-)
-
-if rates:
-    st.header("How much poison does it take?")
-    cards.chart(
-        figures.by_poison_rate(rates),
-        name="by_poison_rate",
-        on_select=lambda: pick("by_poison_rate"),
-        selection_mode="points",
-    )
-    st.markdown(rates_in_words(rates))
-    st.caption(
-        "Clean-label: the sticker is on this share of the true sevens, a tenth of it of the whole data set. Trained with "
-        f"the fast recipe (PGD-5, half width).{conspicuous(rates)}"
-    )
-
-if maps:
-    st.header("Where does the finding turn?")
+    hollow = paper_tables.curve(DATASET) if show_published else ()
     left, right = st.columns(2, gap="large")
-    stickers = [run for run in maps if isinstance(run.spec.trigger, Sticker)]
-    watermarks = [run for run in maps if isinstance(run.spec.trigger, Watermark)]
     with left:
-        st.subheader("The sticker's size")
+        st.header("Against the training ε")
         cards.chart(
-            figures.turning_map(stickers, lambda run: run.spec.trigger.size, "side in pixels"),
-            name="map-size",
+            figures.tradeoff_by_epsilon(runs, hollow, attack, picked, yours),
+            name="by_epsilon",
+            on_select=lambda: pick("by_epsilon"),
+            selection_mode="points",
         )
-        st.markdown(map_in_words(stickers, lambda run: run.spec.trigger.size, "side", "pixel"))
     with right:
-        st.subheader("The watermark's amplitude")
+        st.header("One against the other")
         cards.chart(
-            figures.turning_map(
-                watermarks,
-                lambda run: run.spec.trigger.amplitude,
-                "amplitude of the stripes",
-                budget=True,
-                scale=theories.core_scale(DATASET, watermarks[0].spec.target_class) if watermarks else None,
-            ),
-            name="map-amplitude",
+            figures.tradeoff_plane(runs, hollow, attack, picked, others, yours),
+            name="plane",
+            on_select=lambda: pick("plane"),
+            selection_mode="points",
         )
-        st.markdown(map_in_words(watermarks, lambda run: run.spec.trigger.amplitude, "amplitude", ""))
-    st.markdown(theories_in_words(theories.right(theories.map_cells(DATASET))))
-    st.caption(
-        "Brightness and the number in each cell: backdoor success, seed 0, the fast recipe (PGD-5, half width). Below the "
-        "orange line a perturbation within the training ε can erase the watermark."
+    tell_picked()
+    for title, baseline, defended in others:
+        st.markdown(
+            f"- **{title}**: {said(conditions.changes(defended, baseline), defended[0].spec.evaluation)}."
+            + under_its_own_attack(defended, DATASET)
+        )
+    st.download_button(
+        "Download all runs of this page (CSV)",
+        lambda: results.as_csv((*drawn, *turning.maps(DATASET)), {run.name for run in yours}),
+        "trade-off.csv",
+        "text/csv",
+        icon=":material/download:",
     )
 
-poisons.section(DATASET)
-certificates.section(DATASET)
+
+for title, part in parts.items():
+    with part:
+        if title == CURVE and not seeds:
+            st.warning("Choose at least one seed.")
+        elif part.open:
+            {
+                CURVE: the_curve,
+                TURNS: lambda: turning.section(DATASET, rates, pick, tell_picked),
+                POISONS: lambda: poisons.section(DATASET),
+                PROVED: lambda: certificates.section(DATASET),
+            }[title]()
 
 cards.how_it_works(how_it_works.TRADEOFF)

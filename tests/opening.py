@@ -27,7 +27,13 @@ PAGES = (
     "inspect_examples",
     "find_the_poison",
 )
-
+PARTS = [  # of pages that draw one of their parts; the first is drawn when the page is opened
+    ("paper", "How near it comes"),
+    ("paper", "What we do otherwise"),
+    ("tradeoff", "Where it turns"),
+    ("tradeoff", "Other poisons"),
+    ("tradeoff", "Proofs"),
+]
 
 FOLDED = ("expander", "popover", "dialog")
 PICTURES = ("image", "plotly_chart", "bidi_component", "dataframe")

@@ -12,11 +12,14 @@ from tradeoff_core.models import zoo
 from tradeoff_core.models.compared import describe
 
 
+def are_measured(dataset: str) -> bool:
+    """Whether both certificates are there for a data set."""
+    return bool(certificates.over_epsilon(dataset) and certificates.over_poison(dataset))
+
+
 def section(dataset: str) -> None:
-    """Both certificates, where they are measured on a data set."""
+    """Both certificates, on a data set where they are measured."""
     bounds, votes = certificates.over_epsilon(dataset), certificates.over_poison(dataset)
-    if not (bounds and votes):
-        return
     st.header("What is proved, against perturbations and against poison?")
     st.markdown(in_words(bounds, votes))
     left, right = st.columns(2, gap="large")
@@ -28,7 +31,7 @@ def section(dataset: str) -> None:
     with right:
         cards.chart(figures.certificates(votes, "poisoned training images", {}), name="proved-by-poison")
     st.caption(
-        "Left: interval bounds. Right: deep partition aggregation (2021), a vote of networks, each trained on its own part of the digits. "
+        "Over ε: interval bounds. Over poisoned images: deep partition aggregation (2021), a vote of networks, each trained on its own part of the digits. "
         "An image that is added, removed or relabelled counts as one, a changed image as two."
     )
 

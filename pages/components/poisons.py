@@ -11,11 +11,14 @@ from tradeoff_core.findings import detectors, poisons
 FIGURE, ADDRESS = "where-it-holds", "poison"
 
 
+def are_measured(dataset: str) -> bool:
+    """Whether a data set has a matrix."""
+    return bool(poisons.matrix(dataset).poisons)
+
+
 def section(dataset: str) -> None:
-    """All of it, where it is measured on a data set."""
+    """All of it, on a data set where it is measured."""
     measured = poisons.matrix(dataset)
-    if not measured.poisons:
-        return
     st.header("For which poisons does the back door open?")
     st.markdown(words.in_short(measured))
     cards.chart(

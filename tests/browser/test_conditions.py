@@ -294,7 +294,7 @@ def near(shown, exact):
 def test_the_poison_rates_and_the_maps_are_drawn_and_the_sentences_under_them_say_what_they_show(
     browser, address
 ):
-    page = opened(browser, address, "tradeoff")
+    page = opened(browser, address, "tradeoff?part=Where+it+turns")
     rates = [trace for trace in data_of(page, "by_poison_rate") if trace["mode"] == "lines"]
     expect(page.locator(".st-key-by_poison_rate .legendtext")).to_have_text([rate["name"] for rate in rates])
     sentence = page.get_by_text(re.compile(r"^Backdoor success from standard training")).inner_text()

@@ -1,12 +1,12 @@
 """Every page in a real Chromium: nothing serious for axe-core, and nothing cut or on top of another at any width."""
 
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browsing import opened, served, settle, tick
-from opening import PAGES
+from opening import PAGES, PARTS
 
 pytestmark = [pytest.mark.browser, pytest.mark.looks]
 
@@ -53,7 +53,8 @@ MORE = {  # of a page, and what is done there before it is looked at
     "a curve's dialog": ("tradeoff", dialog("plane")),
     "a map's dialog": ("stickers", dialog("stamped-by-class-B")),
 }
-VIEWS = {page: (page, unfolded) for page in PAGES} | MORE
+PAGES_AND_PARTS = (*PAGES, *(f"{page}?part={quote(part)}" for page, part in PARTS))
+VIEWS = {page: (page, unfolded) for page in PAGES_AND_PARTS} | MORE
 
 
 @pytest.fixture(scope="module", params=VIEWS)

@@ -4,7 +4,7 @@ from collections import Counter
 
 import plotly.basedatatypes
 import pytest
-from opening import PAGES, everything_said, opened
+from opening import PAGES, PARTS, everything_said, opened
 from pace import least_seconds
 from PIL import Image
 
@@ -37,9 +37,11 @@ def made(monkeypatch):
     return counts
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_nothing_is_computed_twice(page, made):
-    app = opened(page)
+@pytest.mark.parametrize(
+    ("page", "address"), [*((page, {}) for page in PAGES), *((page, {"part": part}) for page, part in PARTS)]
+)
+def test_nothing_is_computed_twice(page, address, made):
+    app = opened(page, **address)
     assert not app.exception
     said = everything_said(app)
     made.clear()

@@ -92,7 +92,7 @@ def test_how_soon_it_is_back_is_the_first_count_that_reaches_a_half():
 
 
 def test_the_maps_say_how_often_each_theory_is_right():
-    said = everything_said(opened("tradeoff"))
+    said = everything_said(opened("tradeoff", part="Where it turns"))
     assert (
         "Of 26 cells of both maps that moved beyond chance, the first is right about **23**, the second about **23**"
         in said
@@ -111,7 +111,7 @@ def test_whether_poison_is_easier_to_find_is_over_the_pairs_that_both_have():
 
 
 def test_both_certificates_are_said_and_drawn_as_they_were_measured():
-    app = opened("tradeoff")
+    app = opened("tradeoff", part="Proofs")
     (bounds,) = [json.loads(line) for line in (RESULTS / "bounds-mnist-5k.jsonl").read_text().splitlines()]
     votes = [json.loads(line) for line in (RESULTS / "partition-mnist-5k.jsonl").read_text().splitlines()]
     best = max(votes, key=lambda line: sum(count >= line["n"] / 2 for count in line["certified"]))
