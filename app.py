@@ -2,6 +2,8 @@
 
 import gc
 import sys
+import threading
+from importlib import import_module
 
 import streamlit as st
 
@@ -30,6 +32,22 @@ def set_aside(modules: int) -> None:  # noqa: ARG001  # whenever more of them ar
     """Spare what modules hold the full garbage collection that Streamlit does after every run: most of its time."""
     gc.collect()
     gc.freeze()
+
+
+SLOW = (
+    "scipy.stats",
+    "sklearn.decomposition",
+    "sklearn.cluster",
+    "captum.attr",
+)  # seconds, which most pages do without
+
+
+@st.cache_resource(show_spinner=False)
+def import_slow() -> None:
+    """While the first visitor looks at the first page, for the pages that need it."""
+    thread = threading.Timer(2, lambda: [import_module(name) for name in SLOW])
+    thread.daemon = True
+    thread.start()
 
 
 share_arenas()
@@ -82,5 +100,6 @@ except TradeoffError as error:  # what a user can cause is one sentence, never a
 if not read_only():
     with st.sidebar:
         own_network.form()
+import_slow()
 set_aside(len(sys.modules))
 give_memory_back()
