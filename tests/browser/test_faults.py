@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.browser, pytest.mark.usefixtures("
 def test_the_server_killed_at_any_moment_costs_nothing(victim, moment, browser, tmp_path):
     with served(tmp_path) as (address, server):
         page = opened(browser, address, "train")
-        start_quick_run(page, epochs=10)
+        start_quick_run(page, epochs=6)
         (run,) = until(lambda: stored_runs(tmp_path))
         training = process_of(run.folder)
         sleep(random.Random(f"{victim}-{moment}").uniform(0, 4))
