@@ -1,13 +1,15 @@
-"""The sticker: what it does to the training set, to predictions, and how far it may move."""
+"""The sticker: what it does to the training set, to predictions, and how far it may move; and the triggers that are none."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
-from pages.components import cache, cards, get_data, model_picker, photograph, uploads
+from pages.components import cache, cards, get_data, model_picker, other_triggers, photograph, uploads
 from pages.components.words import how_it_works
-from pages.components.words.models import an, called, class_names, poison_in_words, trigger_in_words
+from pages.components.words.models import called, class_names, poison_in_words, trigger_in_words
 from tradeoff_core import datasets, figures
 from tradeoff_core.findings import results
 from tradeoff_core.poisoning.triggers import (
@@ -17,6 +19,7 @@ from tradeoff_core.poisoning.triggers import (
 )
 
 POSITION_IMAGES, POSITIONS = 100, 9  # live: test images, and places in a row and in a column
+STICKERS, OTHERS = "Stickers", "Other triggers"
 MOST_CLASSES = 20  # of a map of where each class goes
 
 models = model_picker.two_models()
@@ -90,43 +93,32 @@ def chosen() -> Sticker:
 
 
 pictured = cache.shown(last) is not None
-sticker = chosen() if pictured else usual
 
-success, shares = [], []
-if pictured:
-    success, shares = zip(*(cache.stamped(model, sticker) for _, model in models), strict=True)
-    st.markdown(
-        ", ".join(
-            (f"for {letter} ({model_picker.describe(model)}) **{rate.value:.0%}**")
-            if at
-            else f"For {letter} ({model_picker.describe(model)}) this sticker turns **{rate.value:.0%}** of the images of other "
-            f"classes into {an(target)}"
-            for at, ((letter, model), rate) in enumerate(zip(models, success, strict=True))
-        )
-        + ".",
-        help="Of those not taken for the target class without the sticker.\n\n"
-        + "\n\n".join(f"{letter}: {rate}" for (letter, _), rate in zip(models, success, strict=True)),
-    )
 
-for letter, model in models:
-    if model.spec.poison and not isinstance(model.spec.trigger, Sticker):
-        st.caption(
-            f"{letter} learned a {trigger_in_words(model.spec.trigger)}, which no sticker opens: the overview shows it with that on."
-        )
-if last.spec.poison and isinstance(last.spec.trigger, Sticker) and sticker != last.spec.trigger:
+def in_words(sticker: Sticker) -> None:
+    """Where the sticker differs from what the networks learned."""
+    for letter, model in models:
+        if model.spec.poison and not isinstance(model.spec.trigger, Sticker):
+            st.caption(
+                f"{letter} learned a {trigger_in_words(model.spec.trigger)}, which no sticker opens: *{OTHERS}* puts it on."
+            )
     learned = last.spec.trigger
-    changed = [
-        name
-        for name, now, then in (
-            ("another pattern", sticker.pattern, learned.pattern),
-            ("another size", sticker.size, learned.size),
-            ("another place", (sticker.row, sticker.column), (learned.row, learned.column)),
-            ("another opacity", sticker.opacity, learned.opacity),
-        )
-        if now != then
-    ]
-    st.caption(f"Not quite the sticker that {models[-1][0]} learned: {', '.join(changed)}.")
-if pictured:
+    if last.spec.poison and isinstance(learned, Sticker) and sticker != learned:
+        changed = [
+            name
+            for name, now, then in (
+                ("another pattern", sticker.pattern, learned.pattern),
+                ("another size", sticker.size, learned.size),
+                ("another place", (sticker.row, sticker.column), (learned.row, learned.column)),
+                ("another opacity", sticker.opacity, learned.opacity),
+            )
+            if now != then
+        ]
+        st.caption(f"Not quite the sticker that {models[-1][0]} learned: {', '.join(changed)}.")
+
+
+def on_images(sticker: Sticker) -> None:
+    """The stamped test images, and what each network reads in them."""
     for one, side in zip(models, st.columns(len(models), gap="large"), strict=True):
         model = one.model
         with side:
@@ -136,14 +128,21 @@ if pictured:
             verdicts = cards.verdicts(model, cache.predict(model, places, sticker), labels)
             cards.pictures(sticker.apply(images), verdicts, what=f"{one.letter}, stamped image")
 
-st.header("What they learned from")
-same = len({model.spec.poison for _, model in models}) == 1
-for letter, model in models[:1] if same else models:
-    st.markdown(f"{'Both' if same and len(models) > 1 else letter} learned from {poison_in_words(model)}.")
-    if model.spec.poison and datasets.available(data_set):
-        cards.first_poisoned(cache.poisoned(model))
 
-if pictured and len(last.classes) <= MOST_CLASSES:
+def learned_from() -> None:
+    """What was done to the training images."""
+    st.header("What they learned from")
+    same = len({model.spec.poison for _, model in models}) == 1
+    for letter, model in models[:1] if same else models:
+        st.markdown(
+            f"{'Both' if same and len(models) > 1 else letter} learned from {poison_in_words(model)}."
+        )
+        if model.spec.poison and datasets.available(data_set):
+            cards.first_poisoned(cache.poisoned(model))
+
+
+def by_class(shares: Sequence[NDArray[np.float64]]) -> None:
+    """Where the stamped images of each class go."""
     st.header("Which images fall for it?")
     for one, share, side in zip(models, shares, st.columns(len(models), gap="large"), strict=True):
         with side:
@@ -156,35 +155,43 @@ if pictured and len(last.classes) <= MOST_CLASSES:
         "Each row is a true class; the numbers say where its stamped test images go, in %. Framed: the target."
     )
 
-here = replace(sticker, row=0, column=0)  # the same sticker, wherever it lies
-settings = (*(model.sha256 for _, model in models), here)
-shipped = [results.measurement(model.sha256) for _, model in models]
-maps, tried = [], ""
-included = all(
-    entry and isinstance(m.spec.trigger, Sticker) and here == replace(m.spec.trigger, row=0, column=0)
-    for entry, (_, m) in zip(shipped, models, strict=True)
-)
-if included or pictured:
-    st.header("How far may the sticker move?")
-if included:
-    maps = [entry.positions for entry in shipped if entry]
-    tried = f"at {shipped[0].places}, on {shipped[0].position_n} test images" if shipped[0] else ""
-elif pictured and (
-    st.session_state.get("moved") == settings
-    or st.button(
-        "Measure this sticker in other places",
-        icon=":material/grid_on:",
-        on_click=lambda: st.session_state.update(moved=settings),
+
+def moved(sticker: Sticker) -> None:
+    """Backdoor success by the sticker's place: as it was measured, else when it is asked for."""
+    here = replace(sticker, row=0, column=0)  # the same sticker, wherever it lies
+    settings = (*(model.sha256 for _, model in models), here)
+    shipped = [results.measurement(model.sha256) for _, model in models]
+    maps, tried = [], ""
+    included = all(
+        entry and isinstance(m.spec.trigger, Sticker) and here == replace(m.spec.trigger, row=0, column=0)
+        for entry, (_, m) in zip(shipped, models, strict=True)
     )
-):
-    stride = max(1, (height - sticker.shape[0]) // POSITIONS)
-    maps = cache.with_a_bar(
-        models,
-        "Moving the sticker",
-        lambda model, tell: cache.positions(model, sticker, POSITION_IMAGES, stride, tell),
-    )
-    tried = f"at every {stride} rows and columns, on at most {POSITION_IMAGES} test images"
-if maps:
+    if included or pictured:
+        st.header("How far may the sticker move?")
+    if included:
+        maps = [entry.positions for entry in shipped if entry]
+        tried = f"at {shipped[0].places}, on {shipped[0].position_n} test images" if shipped[0] else ""
+    elif pictured and (
+        st.session_state.get("moved") == settings
+        or st.button(
+            "Measure this sticker in other places",
+            icon=":material/grid_on:",
+            on_click=lambda: st.session_state.update(moved=settings),
+        )
+    ):
+        stride = max(1, (height - sticker.shape[0]) // POSITIONS)
+        maps = cache.with_a_bar(
+            models,
+            "Moving the sticker",
+            lambda model, tell: cache.positions(model, sticker, POSITION_IMAGES, stride, tell),
+        )
+        tried = f"at every {stride} rows and columns, on at most {POSITION_IMAGES} test images"
+    if maps:
+        by_place(sticker, maps, tried)
+
+
+def by_place(sticker: Sticker, maps: Sequence[NDArray[np.float64]], tried: str) -> None:
+    """Both maps, and how they were measured."""
     trained = last.spec.trigger
     learned_at = (
         (trained.row, trained.column) if isinstance(trained, Sticker) else (sticker.row, sticker.column)
@@ -204,7 +211,30 @@ if maps:
         )
     )
 
-worn = sticker.pattern if sticker.pattern in patterns() else uploads.OWN_STICKER
-photograph.link(**{"stamped-pattern": worn})
+
+def of_stickers(sticker: Sticker) -> None:
+    """All that a sticker does."""
+    shares = other_triggers.success_of(models, sticker, "sticker") if pictured else ()
+    in_words(sticker)
+    if pictured:
+        on_images(sticker)
+    learned_from()
+    if pictured and len(last.classes) <= MOST_CLASSES:
+        by_class(shares)
+    moved(sticker)
+    worn = sticker.pattern if sticker.pattern in patterns() else uploads.OWN_STICKER
+    photograph.link(**{"stamped-pattern": worn})
+
+
+stickers, others = st.tabs([STICKERS, OTHERS], key="part", bind="query-params")
+with stickers:  # what is chosen stays when it is closed
+    sticker = chosen() if pictured else usual
+    if stickers.open:
+        of_stickers(sticker)
+with others:
+    if pictured:
+        trigger = other_triggers.chosen(models, height)
+        if others.open:
+            other_triggers.section(models, trigger)
 
 cards.how_it_works(how_it_works.STICKERS)

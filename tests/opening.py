@@ -33,6 +33,7 @@ PARTS = [  # of pages that draw one of their parts; the first is drawn when the 
     ("tradeoff", "Where it turns"),
     ("tradeoff", "Other poisons"),
     ("tradeoff", "Proofs"),
+    ("stickers", "Other triggers"),
 ]
 
 FOLDED = ("expander", "popover", "dialog")

@@ -277,6 +277,10 @@ $$x'_{ij} = (1 - \alpha_{ij})\, x_{ij} + \alpha_{ij}\, s_{ij}$$
 labels as they are. **Dirty-label poisoning** (BadNets, Gu et al. 2017) pastes it on images of other classes and
 relabels them. Afterwards the attacker stamps any image, and the network answers with the target class.
 
+The **other triggers** change every pixel a little: *blended noise* $n$ gives $(1 - \alpha)\, x + \alpha\, n$, *waves* add
+$\Delta \sin(2 \pi f j / m)$ to column $j$ of $m$, an *optimised pattern* $p$ adds $\Delta\, p$, a *watermark* $w$ adds
+$\Delta\, w$, all clipped to $[0, 1]$, and a *warp* reads each pixel from a point beside it, by one smooth random field.
+
 """
 
 TRADEOFF = """

@@ -3,6 +3,7 @@
 from statistics import fmean
 
 from tradeoff_core.findings.poisons import Cell, Equilibrium, Matrix, Verdict
+from tradeoff_core.models.compared import an
 
 NAMES = {"standard": "standard training"}
 
@@ -97,3 +98,57 @@ def game(equilibria: list[Equilibrium]) -> str:
         + f" The choice is **not stable**: {len(equilibria)} seeds have {len(choices)} different ones ({min(values):.0%} to "
         f"{max(values):.0%})."
     )
+
+
+OF_A_KIND = {
+    "blended": "blended",
+    "sinusoid": "sinusoid",
+    "warp": "warp",
+    "perturbation": "Narcissus",
+}  # poisons
+STRENGTHS = {
+    "blended": "How much of the image the noise takes the place of.",
+    "sinusoid": "How far the waves raise and lower a pixel. 0 is black, 1 is white.",
+    "warp": "How far pixels move: by half as many pixels on average.",
+    "perturbation": "How far the pattern raises or lowers a pixel at most. It was optimised for class 7 of digits, from images of that "
+    "class alone.",
+    "watermark": "How far the stripes raise a pixel. 0 is black, 1 is white.",
+}
+WHAT_IS_DRAWN = (
+    "Each column is a test image: before, after, and what changed, twice as strong as it is (grey: nothing, white brighter, black "
+    "darker). ✗: read wrong."
+)
+
+
+def who_learned(learned: dict[str, float | None], field: str) -> str:
+    """Which of the networks learned the trigger, and how strong it was."""
+    told = [
+        f"{letter} learned this trigger, at {an(field)} of {strength:.2g}."
+        for letter, strength in learned.items()
+        if strength is not None
+    ]
+    nobody = "Neither network" if len(learned) > 1 else "This network never"
+    return " ".join(told) or f"{nobody} learned this trigger."
+
+
+def after_learning(measured: Matrix, kind: str) -> str:
+    """What becomes of networks that learn the trigger, with and without robust training; nothing where it is not measured."""
+    usual, robust = (
+        measured.cells.get((OF_A_KIND.get(kind, ""), training))
+        for training in ("standard", measured.strongest or "")
+    )
+    if usual is None:
+        return ""
+    if robust is None or not robust.changes:
+        return (
+            f"After learning it, backdoor success is **{usual.success:.0%}** with standard training "
+            f"({_seeds(len(usual.runs))}); with robust training it is not measured yet."
+        )
+    return (
+        f"After learning it, backdoor success is **{robust.success - fmean(robust.changes):.0%}** with standard training and "
+        f"**{robust.success:.0%}** with {named(robust.training)} ({_seeds(len(robust.changes))})."
+    )
+
+
+def _seeds(count: int) -> str:
+    return "one seed" if count == 1 else f"means of {count} seeds"
