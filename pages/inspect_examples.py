@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.components import cache, cards, inspection, model_picker
 from pages.components.fragments import fragment
-from pages.components.inspection import keeping, worth
+from pages.components.inspection import further, keeping, worth
 from pages.components.poison_search import retraining, selection
 from pages.components.words import how_it_works
 from pages.components.words import inspecting as words
@@ -26,12 +26,14 @@ def deciding(model: Model, label: int, layer: str, name: str, truth: bool) -> No
     """The grid, and what follows from its marks."""
     table = cache.table(model, label, layer)
     kept = keeping.keeper(worth.subject_of(model, table), name)
-    imported = worth.imported(model, table)
-    inspection.show(model, table, kept, name, truth, imported)
+    grid = st.container()
+    beside = further.chosen(model, table) | worth.imported(model, table)
+    with grid:
+        inspection.show(model, table, kept, name, truth, beside)
     stands = standing(kept.decisions())
     removed = stands.array(table.index, Mark.REMOVE)
     if truth:
-        worth.told(model, table, stands, imported)
+        worth.told(model, table, stands, beside)
     worth.compared(model, table, stands, name)
     with st.container(key="retraining"):
         if model.backdoor_success_rate.n:

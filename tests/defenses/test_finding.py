@@ -76,7 +76,7 @@ def test_by_default_the_true_share_is_removed(evidence):
 
 
 def test_of_equal_scores_it_is_not_the_first_that_go(evidence, monkeypatch):
-    monkeypatch.setitem(SCORES, Finder.SCALE_UP, lambda one, _: np.ones(len(one.seen.index)))
+    monkeypatch.setitem(SCORES, Finder.SCALE_UP, lambda one, *_: np.ones(len(one.seen.index)))
     removed = find(Finder.SCALE_UP, evidence, 0.5).removed
     assert removed.sum() == round(0.5 * len(removed))
     half = len(removed) // 2
@@ -125,3 +125,12 @@ def test_what_needs_a_training_set_is_refused_at_test_time(poisoned_network, evi
         at_test_time(
             finding.Finder.SPECTRE, poisoned_network, evidence.held_out, Sticker(), 7, evidence.held_out
         )
+
+
+@pytest.mark.parametrize("finder", [Finder.STRIP, Finder.SCALE_UP, Finder.ASSET])
+def test_what_asks_the_network_anew_tells_how_far_it_is(finder, evidence):
+    told = []
+    scores = suspicion(finder, evidence, 0.1, told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    np.testing.assert_array_equal(scores, suspicion(finder, evidence, 0.1))

@@ -10,6 +10,7 @@ loss on the base set, as the authors' demonstration has it; the threshold, since
 """
 
 import copy
+from collections.abc import Callable
 from typing import Annotated
 
 import torch
@@ -41,6 +42,7 @@ def asset_scores(
     base: ImageDataset,
     offset: Offset | None = None,
     seed: int = 0,
+    progress: Callable[[float], None] | None = None,
 ) -> Floats:
     """The loss (N,) of each suspicious example after the two steps took turns; `base` are clean examples.
 
@@ -55,11 +57,14 @@ def asset_scores(
     generator = torch.Generator().manual_seed(seed)
     turned = _untrained(network, seed).train()
     down, up = (Adam(turned.parameters(), lr=offset.learning_rate) for _ in range(2))
-    for _ in range(offset.epochs):
-        for batch in torch.split(torch.randperm(len(suspicious), generator=generator), offset.batch_size):
+    for epoch in range(offset.epochs):
+        batches = torch.split(torch.randperm(len(suspicious), generator=generator), offset.batch_size)
+        for done, batch in enumerate(batches):
             drawn = torch.randint(len(base), (offset.batch_size,), generator=generator)
             _step(turned, down, *_some(base, drawn), sign=1)
             _step(turned, up, *_some(suspicious, batch), sign=-1)
+            if progress:
+                progress((epoch + (done + 1) / len(batches)) / offset.epochs)
     try:
         logits = logits_of(freeze(turned), suspicious.images)
     except NotFinite:

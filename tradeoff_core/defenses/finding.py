@@ -84,12 +84,14 @@ def can_be_asked(finder: Finder, evidence: Evidence) -> bool:
     return evidence.held_out is not None or finder not in (Finder.STRIP, Finder.ASSET)
 
 
-def suspicion(finder: Finder, evidence: Evidence, share: float) -> Floats:
+def suspicion(
+    finder: Finder, evidence: Evidence, share: float, progress: Callable[[float], None] | None = None
+) -> Floats:
     """The scores (N,) of the examples of a class, of which about a `share` in (0, 1) is expected to be poison.
 
-    Only SPECTRE needs the share. Raises TradeoffError where the detector lacks what it needs, and as the detectors do.
+    Only SPECTRE needs the share; the detectors that ask the network anew tell `progress` their share of the work. Raises TradeoffError where the detector lacks what it needs, and as the detectors do.
     """
-    return SCORES[finder](evidence, share)
+    return SCORES[finder](evidence, share, progress)
 
 
 def find(finder: Finder, evidence: Evidence, remove_rate: float | None = None) -> Detection:
@@ -108,12 +110,15 @@ def find(finder: Finder, evidence: Evidence, remove_rate: float | None = None) -
     return Detection(seen.index, scores, removed, seen.poisoned)
 
 
-def _clustering(evidence: Evidence, _: float) -> Floats:
+Progress = Callable[[float], None] | None
+
+
+def _clustering(evidence: Evidence, _: float, __: Progress) -> Floats:
     reduced = activation_clustering.reduce(evidence.seen.features, seed=evidence.seed)
     return activation_clustering.cluster(reduced, evidence.seed).scores
 
 
-def _isolation(evidence: Evidence, _: float) -> Floats:
+def _isolation(evidence: Evidence, _: float, __: Progress) -> Floats:
     if evidence.losses is None:
         raise TradeoffError(
             "no losses were kept of this training: loss isolation needs those of its first epochs"
@@ -125,19 +130,22 @@ def _isolation(evidence: Evidence, _: float) -> Floats:
     return isolation_scores(evidence.losses)
 
 
-def _asset(evidence: Evidence, _: float) -> Floats:
+def _asset(evidence: Evidence, _: float, progress: Progress) -> Floats:
     data, clean = evidence.training.data, evidence.clean
-    return asset_scores(evidence.network, data, clean, seed=evidence.seed)[evidence.seen.index]
+    scores = asset_scores(evidence.network, data, clean, seed=evidence.seed, progress=progress)
+    return scores[evidence.seen.index]
 
 
-SCORES: dict[Finder, Callable[[Evidence, float], Floats]] = {
-    Finder.SPECTRAL: lambda evidence, _: spectral_scores(evidence.seen.features),
+SCORES: dict[Finder, Callable[[Evidence, float, Progress], Floats]] = {
+    Finder.SPECTRAL: lambda evidence, *_: spectral_scores(evidence.seen.features),
     Finder.CLUSTERING: _clustering,
-    Finder.SPECTRE: lambda evidence, share: spectre_scores(evidence.seen.features, share),
-    Finder.STRIP: lambda evidence, _: strip.strip_scores(
-        evidence.network, evidence.images, evidence.clean.images, seed=evidence.seed
+    Finder.SPECTRE: lambda evidence, share, _: spectre_scores(evidence.seen.features, share),
+    Finder.STRIP: lambda evidence, _, progress: strip.strip_scores(
+        evidence.network, evidence.images, evidence.clean.images, seed=evidence.seed, progress=progress
     ),
-    Finder.SCALE_UP: lambda evidence, _: scale_up_scores(evidence.network, evidence.images),
+    Finder.SCALE_UP: lambda evidence, _, progress: scale_up_scores(
+        evidence.network, evidence.images, progress=progress
+    ),
     Finder.ISOLATION: _isolation,
     Finder.ASSET: _asset,
 }

@@ -5,7 +5,7 @@ data-free version: the other one takes off the mean of each class's clean images
 implementation. On digits, whose pixels are nearly all black or white, amplifying changes little and so tells little.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,12 @@ FACTORS = (3, 5, 7, 9, 11)
 CONSISTENT = 0.5  # a share above which an image is refused at test time, as in that implementation
 
 
-def scale_up_scores(network: Network, images: NDArray[np.uint8], factors: Sequence[int] = FACTORS) -> Floats:
+def scale_up_scores(
+    network: Network,
+    images: NDArray[np.uint8],
+    factors: Sequence[int] = FACTORS,
+    progress: Callable[[float], None] | None = None,
+) -> Floats:
     """The share (N,) of factors under which the network reads images (N, H, W, C) as it reads them unscaled, in [0, 1].
 
     Raises TradeoffError without factors, for one below 1, and for a
@@ -33,5 +38,7 @@ def scale_up_scores(network: Network, images: NDArray[np.uint8], factors: Sequen
         for factor in factors:
             amplified = (wide * factor).clip(0, 255).round().astype(np.uint8)
             consistent[some] += predicted_classes(network, amplified) == read[some]
+        if progress:
+            progress(min(1.0, (start + BATCH) / len(images)))
     scores: Floats = consistent / len(factors)
     return scores

@@ -7,6 +7,7 @@ images is refused; `strip_scores` scores a training set by it. As in the authors
 over classes.
 """
 
+from collections.abc import Callable
 from math import log
 from statistics import NormalDist
 from typing import Annotated
@@ -39,6 +40,7 @@ def strip_entropy(
     held_out: NDArray[np.uint8],
     superposing: Superposing | None = None,
     seed: int = 0,
+    progress: Callable[[float], None] | None = None,
 ) -> Floats:
     """The mean entropy (N,), in bits, of the predictions for each of images (N, H, W, C) under images of `held_out` (M, H, W, C).
 
@@ -58,6 +60,8 @@ def strip_entropy(
         blended = (superposing.weight * both).clamp(0, 1).flatten(0, 1)
         entropy = torch.special.entr(predict(network, blended)).sum(1) / log(2)
         found.append(entropy.view(len(one), -1).mean(1))
+        if progress:
+            progress(min(1.0, (start + at_once) / len(images)))
     entropies: Floats = torch.cat(found).double().numpy()
     return entropies
 
@@ -68,9 +72,10 @@ def strip_scores(
     held_out: NDArray[np.uint8],
     superposing: Superposing | None = None,
     seed: int = 0,
+    progress: Callable[[float], None] | None = None,
 ) -> Floats:
     """The entropies (N,) turned so that more is more suspicious. Raises as `strip_entropy` does."""
-    return -strip_entropy(network, images, held_out, superposing, seed)
+    return -strip_entropy(network, images, held_out, superposing, seed, progress)
 
 
 def least_entropy(clean: Floats, refused: float = 0.01) -> float:

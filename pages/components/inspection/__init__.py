@@ -13,7 +13,8 @@ import numpy as np
 import streamlit as st
 
 from pages.components import cache
-from pages.components.inspection import detail, keeping, sheets
+from pages.components.inspection import detail, further, keeping, sheets
+from pages.components.inspection.further import IMPORTED, OVER_EPOCHS
 from pages.components.inspection.keeping import Keeper
 from pages.components.words import inspecting as words
 from pages.components.words.models import called, class_names
@@ -28,8 +29,6 @@ from tradeoff_core.networks.inference import Floats
 KEY, IN_ADDRESS, FROM, FIRST = "inspection", "view", "from", Score.CLUSTER
 PAGE = "pages/inspect_examples.py"
 APART = "apart"  # how far the two scores of the plot disagree
-OVER_EPOCHS = "loss_over_epochs"
-IMPORTED = "imported"  # the column of scores that were brought in
 NEAR, ALIKE = 10, 60  # neighbours of one image, and images like some
 SCRIPTS = ("parts.js", "detail.js", "plot.js", "choices.js", "grid.js")
 
@@ -44,9 +43,14 @@ grid = st.components.v2.component(
 
 
 def show(
-    model: Model, table: Table, kept: Keeper, name: str, truth: bool, imported: Floats | None = None
+    model: Model,
+    table: Table,
+    kept: Keeper,
+    name: str,
+    truth: bool,
+    beside: Mapping[str, Floats] | None = None,
 ) -> None:
-    """The grid of the table's examples with the marks of a review; `imported` (N,) is a column of somebody else's scores."""
+    """The grid of the table's examples with the marks of a review; `beside` are columns (N,) that not every table has, by name."""
     key = f"{model.sha256[:16]}-{table.label}-{table.layer}-{name}"
     stands = standing(kept.decisions())
     contents, side = sheets.sheets(model, table.label, table.checksum)
@@ -67,7 +71,7 @@ def show(
                 (_written(model, table.label, table.layer, table.checksum),), f"table-{key}"
             )[0],
             "label": called(model, table.label),
-            "others": _others(model, table, imported),
+            "others": _others(model, table, beside or {}),
             "marks": keeping.as_letters(table, stands),
             "tags": {
                 name: np.flatnonzero(np.isin(table.index, [*those])).tolist()
@@ -123,22 +127,18 @@ def _column(table: Table, score: Score) -> dict[str, Any]:
     }
 
 
-def _others(model: Model, table: Table, imported: Floats | None) -> list[dict[str, Any]]:
-    """The scores that not every table has: the mean loss over the epochs where training kept it, and what was brought in."""
+def _others(model: Model, table: Table, beside: Mapping[str, Floats]) -> list[dict[str, Any]]:
+    """The scores that not every table has: the mean loss over the epochs where training kept it, and those that are given."""
     losses = detail.by_epoch(model, table)
-    named = {
-        OVER_EPOCHS: (words.OVER_EPOCHS, None if losses is None else losses.mean(axis=0)),
-        IMPORTED: (words.IMPORTED, imported),
-    }
+    over_epochs = {} if losses is None else {OVER_EPOCHS: losses.mean(axis=0)}
     return [
         {
             "name": name,
-            "title": title,
+            "title": further.title_of(name),
             "values": values.tolist(),
             "rank": np.floor(100 * ranks(values)).astype(int).tolist(),
         }
-        for name, (title, values) in named.items()
-        if values is not None
+        for name, values in (over_epochs | {**beside}).items()
     ]
 
 
@@ -206,7 +206,8 @@ def _selection(model: Model, table: Table) -> dict[str, Any] | None:
 
 
 def _names(table: Table) -> list[str]:
-    return [*(score.value for score in table.columns), APART, "order", OVER_EPOCHS, IMPORTED]
+    further_ones = (finder.value for finder in further.OFFERED)
+    return [*(score.value for score in table.columns), APART, "order", OVER_EPOCHS, IMPORTED, *further_ones]
 
 
 def _view_in_address(table: Table) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """What marks are worth, and their ways out and in."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -7,6 +9,7 @@ from numpy.typing import NDArray
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.components import cache, cards
+from pages.components.inspection import further
 from pages.components.inspection.keeping import Keeper
 from pages.components.uploads import refused
 from pages.components.words import inspecting as words
@@ -48,13 +51,13 @@ def _key(model: Model, table: Table) -> tuple[str, int, int]:
     return model.sha256, table.label, table.checksum
 
 
-def imported(model: Model, table: Table) -> Floats | None:
-    """The scores that this visitor brought in for these examples."""
+def imported(model: Model, table: Table) -> dict[str, Floats]:
+    """The scores that this visitor brought in for these examples, by their column's name."""
     scores: Floats | None = st.session_state.get("inspection-scores", {}).get(_key(model, table))
-    return scores
+    return {} if scores is None else {further.IMPORTED: scores}
 
 
-def told(model: Model, table: Table, stands: Standing, brought: Floats | None) -> None:
+def told(model: Model, table: Table, stands: Standing, beside: Mapping[str, Floats]) -> None:
     """With the truth revealed: what the marks are worth, and how many looks each score takes."""
     removed, poisoned = stands.array(table.index, Mark.REMOVE), table.poisoned
     st.markdown(words.worth(judging.judged(removed, poisoned), called(model, table.label)))
@@ -62,7 +65,7 @@ def told(model: Model, table: Table, stands: Standing, brought: Floats | None) -
     if not count:
         return
     suspicions = {words.title_of(name): suspicion for name, suspicion in table.suspicions().items()}
-    suspicions |= {} if brought is None else {words.IMPORTED: brought}
+    suspicions |= {further.title_of(name): suspicion for name, suspicion in beside.items()}
     curves = {
         name: judging.reviewers_curve(judging.in_order(suspicion), poisoned)
         for name, suspicion in suspicions.items()

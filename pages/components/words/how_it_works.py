@@ -256,6 +256,8 @@ $h(x)$ at the chosen layer:
   3 x 3 pixels; the **confidence lost with that patch covered**, the *sticker test*; and the **saliency under Neural
   Cleanse's mask** of the class.
 - **Mean loss over the epochs**, where training kept it: runs of digits do.
+- **Later detectors** are asked one by one, since each takes seconds. SPECTRE is told to expect a tenth of poison; STRIP and ASSET
+  use the held-out images, which no network here was trained on.
 
 In the **plot** a score is its percentile. **Tags** and **views** are kept with the marks. **More like this** shows the images with the smallest $\lVert h(x) - h(x') \rVert$. **Cohen's κ** is
 $(a - e) / (1 - e)$: of the images that two decided on, $a$ is the share they agree on and $e$ what chance would give.

@@ -32,6 +32,9 @@ GALLERIES = {
 }
 DEFENSES = (Score.SPECTRAL.value, Score.LOSS.value)  # that people would sort by first
 MEAN = "mean rank of all scores"
+FURTHER = "More scores to sort by"
+FURTHER_HELP = "Detectors that came later. Each is asked when you choose it, which takes seconds. The mean rank of all scores leaves them out."
+WHERE_THEY_ARE = "Choose it in *Sort by*, or on the plot of two scores."
 IMPORTED = "imported score"
 OVER_EPOCHS = "mean loss over the epochs"
 IMPORT_HELP = (
@@ -46,6 +49,26 @@ def task(label: str, n: int) -> str:
         f"{n:,} training images labelled {label}. Click one, or a range with shift, then press **R** to remove, **K** to "
         "keep, or **U** if you are unsure."
     )
+
+
+def tells(title: str, what: str) -> str:
+    """What a further score tells."""
+    return f"**{title}**: {what}."
+
+
+def asking(title: str) -> str:
+    """What is waited for."""
+    return f"Asking {title}"
+
+
+def no_losses(title: str) -> str:
+    """Why loss isolation has no column."""
+    return f"**{title}** needs the losses of the first epochs, which were not kept when this network was trained."
+
+
+def of_digits_alone(title: str) -> str:
+    """Why a detector has no column of photographs."""
+    return f"**{title}** is asked of digits alone: on photographs it takes minutes to hours."
 
 
 def selected(gallery: str, count: int) -> str:
