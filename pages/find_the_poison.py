@@ -8,6 +8,7 @@ from pages.components import cards, classroom, get_data, history, inspection, mo
 from pages.components.poison_search.gallery import zipped
 from pages.components.words import game as words
 from pages.components.words import how_it_works
+from pages.components.words.since_then import FINDERS
 from tradeoff_core import figures
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.figures.pictures import as_uris
@@ -56,7 +57,7 @@ number = st.segmented_control(
     required=True,
     key=f"level{of_data}",
     bind="query-params",
-    help="From what is easiest to see to what is hardest.",
+    help="Stickers first, from what is easiest to see to what is hardest; then patterns over the whole image.",
 )
 level = levels[number]
 dealt = game.hand(number, level)
@@ -65,9 +66,31 @@ pictures = as_uris(images(data_set, number)[dealt], WIDTH)
 st.markdown(words.task(number, len(levels), level, target))
 
 
+def hint() -> NDArray[np.bool_] | None:
+    """Which of the hand a detector suspects that is asked for it; None where none is."""
+    if not level.later:
+        if any(one.later for one in levels):
+            st.caption(words.NO_HINT)
+        return None
+    asked = st.segmented_control(
+        words.HINT,
+        list(level.later),
+        format_func=FINDERS.__getitem__,
+        key=f"hint{of_data}-{number}",
+        help=words.HINT_HELP,
+    )
+    if asked is None:
+        return None
+    suspected = level.later[asked][dealt]
+    st.markdown(words.suspects(asked, int(suspected.sum())))
+    return suspected
+
+
 def ask() -> None:
-    """The hand with a box under each image, and the button that answers."""
-    with st.form("marks", border=False):
+    """The hand with a box under each image, the button that answers, and the hint that is asked for below both."""
+    hand = st.container()
+    suspected = hint()
+    with hand, st.form("marks", border=False):
         with st.container(horizontal=True, key="hand"):
             ticked = []
             for place in range(DEALT):
@@ -75,6 +98,8 @@ def ask() -> None:
                     show(place)
                     key = f"mark{of_data}-{number}-{game.deals.get(number, 0)}-{place}"
                     ticked.append(st.checkbox(f"{place + 1}: poisoned", key=key))
+                    if suspected is not None:
+                        st.caption("**suspected**" if suspected[place] else "not suspected")
         asked = st.form_submit_button("Show the answer", type="primary", icon=":material/visibility:")
         if asked and not any(ticked):
             st.warning("Tick at least one image first.", icon=":material/check_box:")
@@ -100,6 +125,8 @@ def answer(level: Level) -> None:
                 )
                 st.markdown(f"**{name}**" if score.right == best else name)
                 st.caption(words.in_detail(score))
+    if level.later:
+        st.markdown(words.later(game.later(number, level)))
     with st.container(horizontal=True, key="hand"):
         for place in range(DEALT):
             with st.container(width=WIDTH, gap=None):

@@ -12,6 +12,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pages.components.poison_search import gallery, retraining
+from pages.components.words.since_then import FINDERS
 from tradeoff_core.__main__ import main
 from tradeoff_core.defenses import applied
 from tradeoff_core.defenses.applied import Inspection, Method, inspect, without
@@ -190,6 +191,42 @@ def test_the_game_can_be_played_to_its_end_and_counts_right():
             assert f"Level {level + 2} of {len(levels)}" in everything_said(app)
     assert any(header.value == "The end" for header in app.header)
     assert f"You **{24 * len(levels)}** of {24 * len(levels)}" in everything_said(app)
+
+
+def test_a_hint_says_what_the_detector_would_remove_and_all_of_them_are_judged_after():
+    levels = results.game("mnist-5k")
+    number = next(number for number, level in enumerate(levels) if level.later)
+    level, dealt = levels[number], np.random.default_rng([number, 0]).choice(360, 24, replace=False)
+    app = opened("find_the_poison", level=str(number + 1))
+    assert not [caption for caption in app.caption if "suspected" in caption.value]
+    app.segmented_control(key=f"hint-{number}").set_value("strip").run()
+    assert not app.exception
+    suspected = level.later["strip"][dealt]
+    told = [caption.value == "**suspected**" for caption in app.caption if "suspected" in caption.value]
+    assert told == suspected.tolist()
+    assert f"**STRIP (2019)** suspects {suspected.sum()} of these 24" in everything_said(app)
+    said = everything_said(play(app, number, [3]))
+    for name, removed in level.later.items():
+        right = (removed[dealt] == level.poisoned[dealt]).sum()
+        assert f"{FINDERS[name]} **{right}**" in said
+
+
+def test_a_level_of_which_no_hint_is_measured_says_so():
+    levels = results.game("mnist-5k")
+    without = next((number for number, level in enumerate(levels) if not level.later), None)
+    if without is not None:
+        app = opened("find_the_poison", level=str(without + 1))
+        assert "No hint here" in "".join(caption.value for caption in app.caption)
+        assert "Later detectors" not in everything_said(play(app, without, [0]))
+
+
+def test_the_game_knows_patterns_over_the_whole_image():
+    kinds = [level.spec.trigger.kind for level in results.game("mnist-5k")]
+    assert kinds[:5] == ["sticker"] * 5  # whose numbers are in addresses
+    assert "sinusoid" in kinds[5:]
+    assert not {"sticker", "warp"} & {*kinds[5:]}  # nobody can see a warp
+    app = opened("find_the_poison", level="6")
+    assert "carry a faint wave pattern" in everything_said(app)
 
 
 def test_marking_nothing_is_asked_to_mark_something():

@@ -314,6 +314,6 @@ def game_scores(levels: Sequence[str], right: dict[str, Sequence[float]], of: in
                 mode="markers",
                 marker={"symbol": "line-ew", "size": 110, "line": {"width": 3, "color": BACKDOOR}},
             )
-    figure.update_xaxes(type="category", title="level and its sticker", fixedrange=True)
+    figure.update_xaxes(type="category", title="level and its trigger", fixedrange=True)
     figure.update_yaxes(title=f"right about, of {of}", range=[0, 1.1 * of], dtick=of / 4, fixedrange=True)
     return laid_out(figure, 320)

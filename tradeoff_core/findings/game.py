@@ -74,7 +74,7 @@ class Game:
             "you": marks(self.answers[number]),
             "spectral_signatures": level.spectral[dealt],
             "activation_clustering": level.clustering[dealt],
-        }
+        } | {name.replace("-", "_"): removed[dealt] for name, removed in level.later.items()}
         return {"index": level.index[dealt]} | {name: bits.astype(int) for name, bits in marked.items()}
 
     def scores(self, number: int, level: Level) -> dict[str, Score]:
@@ -85,6 +85,11 @@ class Game:
         share = float(mine.mean())
         expected = share * truth.sum() + (1 - share) * (~truth).sum()
         return dict(zip(PLAYERS, [*judged, Score(float(expected))], strict=True))
+
+    def later(self, number: int, level: Level) -> dict[str, Score]:
+        """What the detectors that came later are right about of a level's hand, by their names, where that is measured."""
+        dealt = self.hand(number, level)
+        return {name: score(level.poisoned[dealt], removed[dealt]) for name, removed in level.later.items()}
 
     def totals(self, levels: Sequence[Level]) -> dict[str, list[float]]:
         """How many each player was right about in every level that was answered, in their order."""

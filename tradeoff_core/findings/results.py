@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -248,7 +248,8 @@ def cleansed(dataset: str) -> tuple[Cleansed, ...]:
 class Level:
     """A level of the game: training examples of the target class, the truth, and what the defenses removed.
 
-    `checksum` tells the pixels of the examples, None where they are in the repository.
+    `checksum` tells the pixels of the examples, None where they are in the repository. `later` is what the detectors that
+    came later would remove (N,), by their names, where that is measured.
     """
 
     spec: ExperimentSpec
@@ -259,6 +260,7 @@ class Level:
     verdict: str
     metrics: dict[str, Any]
     checksum: int | None = None
+    later: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
 @cache
@@ -274,6 +276,7 @@ def game(dataset: str) -> tuple[Level, ...]:
             line["verdict"],
             line["metrics"],
             line.get("checksum"),
+            {name: np.array(bits, dtype=bool) for name, bits in line.get("later", {}).items()},
         )
         for line in lines_of(f"game-{dataset}.jsonl")
     )

@@ -1,9 +1,16 @@
 """The game in words."""
 
+from pages.components.words.inspecting import listed
 from pages.components.words.models import an, trigger_in_words
+from pages.components.words.since_then import FINDERS
+from tradeoff_core.defenses.finding import WORDS, Finder
 from tradeoff_core.findings.game import DEALT, Score
 from tradeoff_core.findings.results import Level
 from tradeoff_core.poisoning.triggers import Sticker
+
+HINT = "Ask a detector for a hint"
+HINT_HELP = "Detectors that came later. Each is told that half of the class is poisoned, and suspects the half with the highest scores."
+NO_HINT = "No hint here: what later detectors suspect is not measured of this level yet."
 
 
 def no_game(levels: bool) -> str:
@@ -35,6 +42,17 @@ def in_detail(score: Score) -> str:
     if score.found is None:
         return "expected of marking as many as you did at random"
     return f"found {score.found} of {score.poisoned} poisoned, accused {score.accused} clean"
+
+
+def suspects(finder: str, count: int) -> str:
+    """What a hint says of the hand."""
+    return f"**{FINDERS[finder]}** suspects {count} of these {DEALT}, by {WORDS[Finder(finder)]}."
+
+
+def later(scores: dict[str, Score]) -> str:
+    """What the detectors that came later are right about."""
+    told = [f"{FINDERS[name]} **{score.right:.0f}**" for name, score in scores.items()]
+    return f"Later detectors: {listed(told)} of {DEALT} right."
 
 
 def outcome(poisoned: bool, marked: bool) -> str:

@@ -56,13 +56,13 @@ ones.
 
 FIND_THE_POISON = f"""
 Each level has its own network, adversarially trained on a training set in which half of the true images of the target class
-carry that level's sticker; no label is changed (clean-label poisoning). Spectral signatures and activation clustering see the network's features of all
+carry that level's trigger; no label is changed (clean-label poisoning). Spectral signatures and activation clustering see the network's features of all
 training images of the class, and judge each; shown is what they say of your {DEALT}.
 
 You look at pixels, the defenses at features. You find what is visible; they find what the network made its own. A faint
 sticker that the network never learned (its backdoor success is low) leaves no trace in the features, and a clear one
 makes two tidy groups of equal size, of which nobody can say which is the poison without looking: a rule that takes the
-smaller one is right by luck.
+smaller one is right by luck. No level has a warp: without the image before it nobody can see one.
 
 """
 

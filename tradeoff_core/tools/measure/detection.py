@@ -18,10 +18,13 @@ from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.defenses.activation_clustering import Rule
 from tradeoff_core.defenses.applied import Finding, Inspection, Method, inspect_features, without
 from tradeoff_core.defenses.detection import Detection, Examples, read_examples
+from tradeoff_core.defenses.finding import Evidence, Finder, can_be_asked, find
 from tradeoff_core.defenses.spectral_signatures import highest
 from tradeoff_core.experiments.run import poisoned_training_set, run_experiment
+from tradeoff_core.experiments.run_folder import RunFolder
 from tradeoff_core.experiments.spec import ExperimentSpec, spec_to_dict
 from tradeoff_core.findings import results
+from tradeoff_core.inspection.further import OF_THE_TABLE
 from tradeoff_core.models import zoo
 from tradeoff_core.models.zoo import Model
 from tradeoff_core.networks.inference import predicted_classes
@@ -175,9 +178,30 @@ def is_a_level(model: Model) -> bool:
 def levels(model: Model) -> list[Line]:
     """The line of a level."""
     line = level_of_the_game(model.spec, with_recall(model), inspected(model))
-    if not is_digits(model):  # whose pictures may be others on another machine
+    if is_digits(model):
+        line |= {"later": later(model)}
+    else:  # whose pictures may be others on another machine
         line |= {"checksum": examples_of(model).checksum}
     return [{"run": line.pop("run"), "sha256": model.sha256, **line}]
+
+
+def later(model: Model) -> dict[str, list[int]]:
+    """What the detectors that came later would remove of the target class, told as the others how much is poison.
+
+    Of a network without its losses by epoch, as those of the zoo, loss isolation is left out.
+    """
+    spec, seen = model.spec, examples_of(model).seen
+    losses = RunFolder(model.folder).losses(spec.target_class, len(seen.index))
+    evidence = Evidence(
+        placed(model),
+        poisoned_training_set(spec),
+        seen,
+        load_dataset(spec.dataset, Split.VALIDATION),
+        np.array(losses) if losses else None,
+        spec.seed,
+    )
+    asked = [one for one in Finder if one not in OF_THE_TABLE and can_be_asked(one, evidence)]
+    return {finder.value: find(finder, evidence).removed.astype(int).tolist() for finder in asked}
 
 
 def level_of_the_game(
