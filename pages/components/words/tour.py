@@ -77,7 +77,7 @@ STEPS = (
         {},
         ".st-key-hand",
         "Can you find it? Mark the poisoned images, and compare yourself with chance and with the defenses.",
-        "Let everybody mark on their own device, and collect the codes under The whole class. Level 1 is easy. The last levels are "
+        "Let everybody mark on their own device, and collect the codes under The whole class. Level 1 is easy. Levels 4 and 5 are "
         "nearly invisible: there the class falls to chance as well.",
     ),
 )
