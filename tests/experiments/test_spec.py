@@ -57,3 +57,11 @@ def test_only_networks_trained_against_perturbations_count_as_defended():
     assert {"adversarial", "fast", "lipschitz", "ibp", "denoising"} <= defended
     assert "standard" not in defended
     assert PRESETS["denoising"].training_in_words == "standard with denoising"
+
+
+@pytest.mark.parametrize("network", ["mnist-vit", "cifar-vit"])
+def test_a_transformer_is_told_from_other_networks_in_words_and_ids(network):
+    spec = replace(PRESETS["fast"], network=network)
+    assert spec.training_in_words == "adversarial ε 0.3 with a transformer"
+    assert spec.title == f"mnist-5k-clean-label-pgd-0.3-{network}"
+    assert not replace(PRESETS["standard"], network=network).defended

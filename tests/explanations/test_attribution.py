@@ -12,12 +12,21 @@ from tradeoff_core.explanations.attribution import (
     Method,
     _PairwiseMax,
     attribute,
+    rollout,
     share_within,
     why_unsupported,
 )
-from tradeoff_core.networks import Denoise, Network, build, freeze
+from tradeoff_core.networks import Denoise, Network, VisionTransformer, build, freeze
 
 GRADIENTS = (Method.INPUT_GRADIENT, Method.INPUT_X_GRADIENT, Method.SMOOTHGRAD)
+
+
+TRANSFORMERS = {Method.DEEPLIFT: "Patches", Method.GRAD_CAM: "no convolution", Method.GUIDED_GRAD_CAM: "Patches"}
+
+
+@pytest.fixture(scope="module")
+def transformer() -> VisionTransformer:
+    return freeze(build("mnist-vit", 0.25, 0))
 
 
 def logits(network, images, classes):
@@ -164,19 +173,20 @@ def test_smoothgrad_is_the_mean_gradient_of_noisy_images_and_repeats_itself(stan
 
 
 @pytest.mark.parametrize("method", list(Method))
-def test_no_hook_and_no_gradient_stays_on_a_shared_network(method, standard_network, few):
-    before = standard_network(few[0])
-    gradients = [None if one.grad is None else one.grad.clone() for one in standard_network.parameters()]
-    attribute(standard_network, *few, method)
-    for part in standard_network.modules():
+def test_no_hook_and_no_gradient_stays_on_a_shared_network(method, standard_network, transformer, few):
+    network = transformer if method is Method.ATTENTION_ROLLOUT else standard_network
+    before = network(few[0])
+    gradients = [None if one.grad is None else one.grad.clone() for one in network.parameters()]
+    attribute(network, *few, method)
+    for part in network.modules():
         assert not part._forward_hooks
         assert not part._forward_pre_hooks
         assert not part._backward_hooks
-    for parameter, gradient in zip(standard_network.parameters(), gradients, strict=True):
+    for parameter, gradient in zip(network.parameters(), gradients, strict=True):
         assert not parameter.requires_grad
         assert gradient is None or parameter.grad.equal(gradient)
     assert not few[0].requires_grad
-    torch.testing.assert_close(standard_network(few[0]), before, rtol=0, atol=0)
+    torch.testing.assert_close(network(few[0]), before, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("method", [Method.DEEPLIFT, Method.GUIDED_GRAD_CAM, Method.SMOOTHGRAD])
@@ -218,6 +228,62 @@ def test_a_network_without_a_map_of_features_has_no_grad_cam_but_all_else(refuse
     with refused("grad-cam is not drawn for this network: it has no convolution"):
         attribute(network, image, one, Method.GRAD_CAM)
     assert why_unsupported(network, Method.INPUT_GRADIENT) is None
+
+
+@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("name", ["mnist-vit", "cifar-vit"])
+def test_a_transformer_has_every_method_or_one_sentence(name, method, refused):
+    network = freeze(build(name, 0.1, 0))
+    images, classes = torch.rand(2, *network.image_shape), torch.tensor([0, 1])
+    if part := TRANSFORMERS.get(method):
+        with refused(f"{method} is not drawn for this network: it .*{part}"):
+            attribute(network, images, classes, method)
+        return
+    maps = attribute(network, images, classes, method)
+    assert maps.shape[2:] == images.shape[2:]
+    assert (maps[0] - maps[1]).abs().max() > 0
+
+
+def test_rollout_of_two_blocks_by_hand():
+    first = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [0.5, 0.5]]])  # two heads
+    second = torch.tensor([[[0.2, 0.8], [0.6, 0.4]]] * 2)
+    # heads' means with the identity, half each: [[3/4, 1/4], [1/8, 7/8]], then [[3/5, 2/5], [3/10, 7/10]]
+    # their product, the second block's first: [[1/2, 1/2], [5/16, 11/16]]; its rows' mean: [13/32, 19/32]
+    shares = rollout(torch.stack([first, second])[None])
+    torch.testing.assert_close(shares, torch.tensor([[13 / 32, 19 / 32]]))
+    # without the input that a block adds to it would be [7/20, 13/20], the other way round [69/160, 91/160]
+    alone = rollout(first[None, None])
+    torch.testing.assert_close(alone, torch.tensor([[7 / 16, 9 / 16]]))
+
+
+def test_a_map_of_rollout_gives_each_patchs_share_to_its_own_pixels(transformer, few, monkeypatch):
+    images, labels = few
+    one = torch.zeros(6, 4, 4, 49, 49)
+    one[..., 18] = 1  # every token looks at that of the third row and the fifth column
+    monkeypatch.setattr(VisionTransformer, "attention", lambda *_: one)
+    maps = attribute(transformer, images, labels, Method.ATTENTION_ROLLOUT)
+    assert maps.shape == (6, 1, 28, 28)
+    # half of what a token still keeps of itself is passed on in each of four blocks
+    expected = torch.full((28, 28), (1 / 2) ** 4 / 49)
+    expected[8:12, 16:20] += 1 - (1 / 2) ** 4
+    torch.testing.assert_close(maps[3, 0], expected)
+
+
+def test_rollout_is_of_the_image_and_asks_for_no_class(transformer, few):
+    images, labels = few
+    maps = attribute(transformer, images, labels, Method.ATTENTION_ROLLOUT)
+    torch.testing.assert_close(maps.sum((1, 2, 3)), torch.full((6,), 16.0))  # shares, at 16 pixels each
+    other = attribute(transformer, images, (labels + 1) % 10, Method.ATTENTION_ROLLOUT)
+    assert torch.equal(maps, other)
+
+
+def test_rollout_is_drawn_of_no_network_but_a_transformer(refused):
+    for name in ("mnist-cnn", "mnist-cnn-denoising", "cifar-resnet", "torchvision-vit_b_16"):
+        network = freeze(build(name, 1 if "torchvision" in name else 0.25, 0))
+        with refused("attention-rollout is not drawn for this network: it is none of the vision transformers"):
+            attribute(
+                network, torch.rand(1, *network.image_shape), torch.tensor([0]), Method.ATTENTION_ROLLOUT
+            )
 
 
 def test_images_and_classes_that_cannot_be_are_refused(standard_network, few, refused):

@@ -10,7 +10,7 @@ from torch import nn
 
 from tradeoff_core.networks import NETWORKS, Network, build, freeze
 
-ACTIVATIONS = nn.ReLU | nn.LeakyReLU | nn.ReLU6
+ACTIVATIONS = nn.ReLU | nn.LeakyReLU | nn.ReLU6 | nn.GELU
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -30,7 +30,7 @@ def test_activations_are_separate_modules_not_in_place_each_used_once(name, imag
     uses: Counter[nn.Module] = Counter()
     activations = [part for part in network.modules() if isinstance(part, ACTIVATIONS)]
     for part in activations:
-        assert not part.inplace
+        assert not getattr(part, "inplace", False)
         part.register_forward_hook(lambda part, *_: uses.update([part]))
     before = images.clone()
     network(images)
@@ -46,9 +46,11 @@ def test_activations_are_separate_modules_not_in_place_each_used_once(name, imag
         ("mnist-cnn-denoising", (1, 28, 28)),
         ("mnist-cnn-denoising-published", (1, 28, 28)),
         ("mnist-ibp-small", (1, 28, 28)),
+        ("mnist-vit", (1, 28, 28)),
         ("cifar-resnet", (3, 32, 32)),
         ("cifar-resnet-denoising-published", (3, 32, 32)),
         ("cifar-ibp-medium", (3, 32, 32)),
+        ("cifar-vit", (3, 32, 32)),
         ("resnet-18", (3, 64, 64)),
         ("efficientnet-lite0", (3, 224, 224)),
         ("efficientnet-lite0-denoising", (3, 224, 224)),

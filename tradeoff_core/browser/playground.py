@@ -19,7 +19,8 @@ from tradeoff_core.poisoning.triggers import WATERMARKS, Sticker, Watermark, dra
 EACH = 3  # digits of each class
 SIZES = range(1, 13)  # pixels of a sticker
 TOO_LARGE = (
-    "This network does not run in a browser: its denoising blocks are too much for it. Choose another one."
+    "This network does not run in a browser: its attention (of denoising blocks, of a transformer) is too much for it. "
+    "Choose another one."
 )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from tradeoff_core.common.checked import Number, Positive, checked, within
@@ -79,8 +79,8 @@ def _untrained(network: Network, seed: int) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for module in made.modules():
-            if isinstance(module, nn.Linear | nn.Conv2d | nn.BatchNorm2d):
-                module.reset_parameters()
+            if callable(reset := getattr(module, "reset_parameters", None)):
+                reset()
     return made
 
 

@@ -17,7 +17,7 @@ from tradeoff_core.common.later import document as document_of
 from tradeoff_core.common.names import as_id
 from tradeoff_core.common.paths import typed
 from tradeoff_core.datasets import DATASETS, known, short_name, side_of, target_of
-from tradeoff_core.networks.registry import check_name, denoises
+from tradeoff_core.networks.registry import check_name, denoises, special
 from tradeoff_core.poisoning.poison import Poison
 from tradeoff_core.poisoning.triggers import TRIGGERS, Sticker, Trigger, default_sticker
 from tradeoff_core.training.recipe import Training
@@ -130,7 +130,8 @@ class ExperimentSpec:
     @property
     def training_in_words(self) -> str:
         """How it was trained: the method, its ε, what is special in the network, and fine-tuning."""
-        words = self.training.title + (" with denoising" if denoises(self.network) else "")
+        kind = special(self.network)
+        words = self.training.title + (f" with {kind}" if kind else "")
         return f"{words}, tuned: {self.fine_tuning.training.title}" if self.fine_tuning else words
 
     @property

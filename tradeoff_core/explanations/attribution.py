@@ -1,5 +1,7 @@
 """Saliency: how much every pixel speaks for a class, by the methods of captum, and how much of it a sticker gets.
 
+Of a transformer also attention rollout, which asks for no class (Abnar and Zuidema, ACL 2020, arXiv 2005.00928).
+
 A method that would be silently wrong for a network is refused: DeepLift and guided backpropagation replace the gradient
 of the activations that they know, and take that of all others as it is. Methods that hook into a network do so in a
 copy of it, so that a shared one stays as it is.
@@ -18,10 +20,11 @@ from torch import Tensor, nn
 
 from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.datasets import checked_images, checked_labels
-from tradeoff_core.networks import Denoise, Network, Normalise, Standardise
+from tradeoff_core.networks import Denoise, Network, Normalise, Standardise, VisionTransformer
 from tradeoff_core.networks.base import finite
 from tradeoff_core.networks.imagenet import InvertedResidual
 from tradeoff_core.networks.residual import BasicUnit, PreActivationUnit, ZeroPadShortcut
+from tradeoff_core.networks.transformer import PATCH
 
 warnings.filterwarnings(
     "ignore", "Setting (forward|backward)", module="captum"
@@ -46,6 +49,7 @@ class Method(StrEnum):
     GRAD_CAM = "grad-cam"
     GUIDED_GRAD_CAM = "guided-grad-cam"
     OCCLUSION = "occlusion"
+    ATTENTION_ROLLOUT = "attention-rollout"
 
 
 # what does not bend a straight line, alone or as a sum of paths; DeepLift is right for these and for what it rewrites
@@ -113,6 +117,8 @@ def why_unsupported(network: Network, method: Method) -> str | None:
         return (
             f"{method} is not drawn for this network: it has no convolution with a map of features at its end"
         )
+    if method is Method.ATTENTION_ROLLOUT and not isinstance(network, VisionTransformer):
+        return f"{method} is not drawn for this network: it is none of the vision transformers that are built here"
     return None
 
 
@@ -121,8 +127,8 @@ def attribute(
 ) -> Tensor:
     """How much each value of images (N, C, H, W) in [0, 1] speaks for the logit of its class (N,), signed.
 
-    Returns (N, C, H, W), from Grad-CAM and occlusion (N, 1, H, W). Differences are taken to a black image. `seed` is
-    that of SmoothGrad's noise. `network` is left as it is. Raises TradeoffError for an image that the network cannot
+    Returns (N, C, H, W), from Grad-CAM, occlusion and attention rollout (N, 1, H, W). Differences are taken to a black
+    image. Attention rollout is the same for every class. `seed` is that of SmoothGrad's noise. `network` is left as it is. Raises TradeoffError for an image that the network cannot
     take, a class that it does not have, and a method that it does not support (see `why_unsupported`); NotFinite for
     outputs or maps that are.
     """
@@ -263,6 +269,30 @@ def _occlusion(network: Network, images: Tensor, classes: Tensor, _seed: int) ->
     return maps[:, :1]  # the same for all channels: a patch covers them all
 
 
+def rollout(attention: Tensor) -> Tensor:
+    """How much of each token reaches the mean of all after the last block: (N, blocks, heads, T, T) -> (N, T), summing to 1.
+
+    Attention rollout: the heads' mean and the identity, half each, for what a block adds to its input, multiplied from
+    block to block. Abnar and Zuidema read the row of a class token; here every token is read alike, as by the head of
+    our transformer. As theirs it knows neither the values that attention averages nor the layers between, nor a sign.
+    """
+    heads = attention.mean(dim=2)  # (N, blocks, T, T)
+    mixed = (heads + torch.eye(heads.shape[3]).to(heads)) / 2
+    reached = mixed[:, 0]
+    for block in mixed.unbind(dim=1)[1:]:
+        reached = block @ reached
+    return reached.mean(dim=1)
+
+
+def _attention_rollout(network: Network, images: Tensor, _classes: Tensor, _seed: int) -> Tensor:
+    """A patch's share at each of its pixels."""
+    assert isinstance(network, VisionTransformer)
+    height, width = images.shape[2:]
+    with torch.no_grad():
+        shares = rollout(network.attention(images)).view(len(images), 1, height // PATCH, width // PATCH)
+    return shares.repeat_interleave(PATCH, dim=2).repeat_interleave(PATCH, dim=3)
+
+
 _METHODS: dict[Method, Callable[[Network, Tensor, Tensor, int], Tensor]] = {
     Method.INPUT_GRADIENT: _input_gradient,
     Method.INPUT_X_GRADIENT: _input_x_gradient,
@@ -272,4 +302,5 @@ _METHODS: dict[Method, Callable[[Network, Tensor, Tensor, int], Tensor]] = {
     Method.GRAD_CAM: _grad_cam,
     Method.GUIDED_GRAD_CAM: _guided_grad_cam,
     Method.OCCLUSION: _occlusion,
+    Method.ATTENTION_ROLLOUT: _attention_rollout,
 }

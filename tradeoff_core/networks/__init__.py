@@ -27,11 +27,13 @@ if TYPE_CHECKING:
         PublishedDenoisingCifarResNet,
         ResNet18,
     )
+    from tradeoff_core.networks.transformer import CifarViT, MnistViT, VisionTransformer
 
 __all__ = [
     "NETWORKS",
     "PREFIX",
     "CifarResNet",
+    "CifarViT",
     "Denoise",
     "DenoisingEfficientNetLite0",
     "DenoisingMnistCNN",
@@ -39,6 +41,7 @@ __all__ = [
     "ImageShape",
     "MediumIbpCNN",
     "MnistCNN",
+    "MnistViT",
     "Network",
     "Normalise",
     "PublishedDenoisingCifarResNet",
@@ -47,6 +50,7 @@ __all__ = [
     "SmallIbpCNN",
     "Standardise",
     "TorchvisionNetwork",
+    "VisionTransformer",
     "build",
     "check_name",
     "denoises",
@@ -60,6 +64,7 @@ __getattr__ = door(
     residual=["CifarResNet", "MediumIbpCNN", "PublishedDenoisingCifarResNet", "ResNet18"],
     digits=["Denoise", "DenoisingMnistCNN", "MnistCNN", "PublishedDenoisingMnistCNN", "SmallIbpCNN"],
     imagenet=["DenoisingEfficientNetLite0", "EfficientNetLite0", "TorchvisionNetwork", "torchvision_names"],
+    transformer=["CifarViT", "MnistViT", "VisionTransformer"],
     base=["ImageShape", "Network", "Normalise", "Standardise", "freeze"],
     registry=["NETWORKS", "PREFIX", "build", "check_name", "denoises"],
     folding=["fold"],

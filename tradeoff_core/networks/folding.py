@@ -35,12 +35,12 @@ def fold(network: Network) -> Network:
     return freeze(folded)
 
 
-def norm_after(network: Network, convolution: nn.Conv2d) -> nn.BatchNorm2d | None:
+def norm_after(network: Network, layer: nn.Module) -> nn.BatchNorm2d | None:
     """The batch norm that takes what a convolution of the network gives, where one directly follows it."""
     for part in network.modules():
         for first, second in _in_a_row(part):
             after = getattr(part, second)
-            if getattr(part, first) is convolution and isinstance(after, nn.BatchNorm2d):
+            if getattr(part, first) is layer and isinstance(after, nn.BatchNorm2d):
                 return after
     return None
 

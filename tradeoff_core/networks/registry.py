@@ -10,28 +10,31 @@ if TYPE_CHECKING:
     from tradeoff_core.networks.base import Network
 
 PREFIX = "torchvision-"
+DENOISING, TRANSFORMER = "denoising", "a transformer"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A network of the registry: the file and the class that build it, and what is special in it."""
+    """A network of the registry: the file and the class that build it, and what is special in it, in words."""
 
     file: str
     built_by: str
-    denoises: bool = False
+    special: str = ""
 
 
 NETWORKS = {
     "mnist-cnn": Entry("digits", "MnistCNN"),
-    "mnist-cnn-denoising": Entry("digits", "DenoisingMnistCNN", denoises=True),
-    "mnist-cnn-denoising-published": Entry("digits", "PublishedDenoisingMnistCNN", denoises=True),
+    "mnist-cnn-denoising": Entry("digits", "DenoisingMnistCNN", DENOISING),
+    "mnist-cnn-denoising-published": Entry("digits", "PublishedDenoisingMnistCNN", DENOISING),
     "mnist-ibp-small": Entry("digits", "SmallIbpCNN"),
+    "mnist-vit": Entry("transformer", "MnistViT", TRANSFORMER),
     "cifar-resnet": Entry("residual", "CifarResNet"),
-    "cifar-resnet-denoising-published": Entry("residual", "PublishedDenoisingCifarResNet", denoises=True),
+    "cifar-resnet-denoising-published": Entry("residual", "PublishedDenoisingCifarResNet", DENOISING),
     "cifar-ibp-medium": Entry("residual", "MediumIbpCNN"),
+    "cifar-vit": Entry("transformer", "CifarViT", TRANSFORMER),
     "resnet-18": Entry("residual", "ResNet18"),
     "efficientnet-lite0": Entry("imagenet", "EfficientNetLite0"),
-    "efficientnet-lite0-denoising": Entry("imagenet", "DenoisingEfficientNetLite0", denoises=True),
+    "efficientnet-lite0-denoising": Entry("imagenet", "DenoisingEfficientNetLite0", DENOISING),
 }
 OF_THE_AUTHORS = {  # as their TensorFlow code computes them: only what is imported has these names
     "authors-cifar-resnet": Entry("authors", "AuthorsCifarResNet"),
@@ -54,7 +57,12 @@ def check_name(name: str) -> None:
 
 def denoises(name: str) -> bool:
     """Whether a network has denoising blocks."""
-    return name in NETWORKS and NETWORKS[name].denoises
+    return special(name) == DENOISING
+
+
+def special(name: str) -> str:
+    """What makes a network another kind than most, in words; nothing for most."""
+    return NETWORKS[name].special if name in NETWORKS else ""
 
 
 def build(name: str, width: float, seed: int, classes: int = 10) -> "Network":

@@ -40,7 +40,7 @@ def handout(models: list[Model]) -> str:
     for one, network in zip(pair, networks, strict=True):
         if one.model.spec.dataset != DATA or network_of(one, network)["chain"] is None:
             raise TradeoffError(
-                f"'{one.model.id}' does not run in a browser: choose a network of digits without denoising"
+                f"'{one.model.id}' does not run in a browser: choose a network of digits without denoising or a transformer"
             )
     parts = playground.parts()
     runs = results.curve(DATA)

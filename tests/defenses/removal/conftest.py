@@ -17,6 +17,7 @@ SMALL = {  # a network of each kind -> its width
     "mnist-cnn": 0.1,
     "mnist-cnn-denoising": 0.1,
     "mnist-ibp-small": 0.2,
+    "mnist-vit": 0.1,
     "cifar-resnet": 0.25,
     "resnet-18": 0.125,  # 8 channels: of 3, torch 2.13 corrupts its memory in the backward pass on a CPU
 }

@@ -66,10 +66,13 @@ def test_of_many_channels_several_go_between_two_looks(monkeypatch):
 def test_silenced_channels_give_nothing_after_their_batch_norm(any_network):
     network, images, _ = any_network
     seen: list[Tensor] = []
-    convolution = fine_pruning.last_convolution(network)
-    norm = fine_pruning.norm_after(network, convolution)
+    layer = fine_pruning.pruned_layer(network)
+    norm = fine_pruning.norm_after(network, layer)
     assert isinstance(norm, nn.BatchNorm2d) == (type(network).__name__ == "ResNet18")
-    (norm or convolution).register_forward_hook(lambda _m, _i, outputs: seen.append(outputs))
+    last = isinstance(layer, nn.Linear)  # of a transformer: channels are the last dimension
+    (norm or layer).register_forward_hook(
+        lambda _m, _i, outputs: seen.append(outputs.movedim(-1, 1) if last else outputs)
+    )
     network(images)
     silence(network, torch.tensor([0, 2]))
     network(images)
@@ -81,7 +84,19 @@ def test_silenced_channels_give_nothing_after_their_batch_norm(any_network):
 
 def test_a_denoising_blocks_convolution_is_not_the_last_one():
     network = build("mnist-cnn-denoising", 0.1, seed=0)
-    assert fine_pruning.last_convolution(network) is network.stages["conv2"][0]
+    assert fine_pruning.pruned_layer(network) is network.stages["conv2"][0]
+
+
+def test_of_a_transformer_the_hidden_units_of_the_last_block_are_pruned():
+    network = freeze(build("mnist-vit", 0.1, seed=0))
+    block = network.stages["block4"]
+    assert fine_pruning.pruned_layer(network) is block.hidden
+    images = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    tokens = network.features(images, "block3").view(3, 49, -1)
+    inside = block.norm2(tokens + block.attention(block.norm1(tokens)))  # (3, 49, 12)
+    hidden = inside @ block.hidden.weight.T + block.hidden.bias
+    expected = [hidden[:, :, unit].clamp(min=0).sum().item() / (3 * 49) for unit in range(24)]
+    assert activity(network, images).tolist() == pytest.approx(expected, rel=1e-5)
 
 
 def test_what_is_pruned_stays_pruned_while_the_rest_is_tuned(any_network, untouched):
@@ -89,7 +104,7 @@ def test_what_is_pruned_stays_pruned_while_the_rest_is_tuned(any_network, untouc
     with untouched(network, images, labels):
         tuned = fine_prune(network, images, labels, FinePruning(1.0, Tuning(epochs=3)))
     channels = activity(network, images).argsort(stable=True)[:-1]
-    convolution, own = fine_pruning.last_convolution(tuned), fine_pruning.last_convolution(network)
+    convolution, own = fine_pruning.pruned_layer(tuned), fine_pruning.pruned_layer(network)
     assert not convolution.weight[channels].any()
     assert not torch.equal(tuned.head.weight, network.head.weight)
     assert own.weight[channels].any()

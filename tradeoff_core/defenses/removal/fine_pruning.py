@@ -5,7 +5,8 @@ fallen as far as is allowed; then fine-tune what is left.
 
 Where we depart: pruned channels are silenced, not cut out, so that the cleansed network is of the same kind; the batch norm
 that directly follows the convolution is silenced with them. In a residual unit the shortcut past it stays. The last
-convolution is that of the network's chain: those of denoising blocks average what others computed.
+convolution is that of the network's chain: those of denoising blocks average what others computed. A transformer has none:
+pruned are the hidden units of its last block, which are computed at every patch as channels are at every place.
 """
 
 import torch
@@ -17,6 +18,7 @@ from tradeoff_core.defenses.removal.tuning import Share, Tuning, copied, held_ou
 from tradeoff_core.networks import Denoise, Network, freeze
 from tradeoff_core.networks.folding import norm_after
 from tradeoff_core.networks.inference import in_batches, predicted_classes
+from tradeoff_core.networks.transformer import Block
 
 LOOKS = 64  # at clean accuracy, at most: of many channels several are pruned between two looks
 
@@ -29,8 +31,11 @@ class FinePruning:
     tuning: Tuning = Tuning()
 
 
-def last_convolution(network: Network) -> nn.Conv2d:
-    """The convolution that is pruned. Raises TradeoffError for a network without one."""
+def pruned_layer(network: Network) -> nn.Conv2d | nn.Linear:
+    """The last convolution, or the hidden layer of a transformer's last block. Raises TradeoffError if there is neither."""
+    blocks = [part for part in network.modules() if isinstance(part, Block)]
+    if blocks:
+        return blocks[-1].hidden
     inside = {
         id(part) for block in network.modules() if isinstance(block, Denoise) for part in block.modules()
     }
@@ -41,17 +46,18 @@ def last_convolution(network: Network) -> nn.Conv2d:
 
 
 def activity(network: Network, images: Tensor) -> Tensor:
-    """How active each channel (K,) of the last convolution is: the mean over images (N, C, H, W) and places of its ReLU.
+    """How active each channel (K,) of the pruned layer is: the mean over images (N, C, H, W) and places of its ReLU.
 
     After the batch norm that directly follows it, where one does.
     """
-    convolution = last_convolution(network)
+    layer = pruned_layer(network)
     seen: list[Tensor] = []
 
     def note(_module: nn.Module, _inputs: tuple[Tensor, ...], outputs: Tensor) -> None:
-        seen.append(outputs.relu().double().mean(dim=(2, 3)))  # (n, K, h, w) -> (n, K)
+        places = 1 if isinstance(layer, nn.Linear) else (2, 3)  # of (n, T, K), of (n, K, h, w)
+        seen.append(outputs.relu().double().mean(dim=places))  # (n, K)
 
-    hook = (norm_after(network, convolution) or convolution).register_forward_hook(note)
+    hook = (norm_after(network, layer) or layer).register_forward_hook(note)
     try:
         with torch.no_grad():
             for batch in in_batches(images):
@@ -62,11 +68,11 @@ def activity(network: Network, images: Tensor) -> Tensor:
 
 
 def silence(network: Network, channels: Tensor) -> None:
-    """Make these channels (k,) of the last convolution give 0, in place."""
-    convolution = last_convolution(network)
-    norm = norm_after(network, convolution)
+    """Make these channels (k,) of the pruned layer give 0, in place."""
+    layer = pruned_layer(network)
+    norm = norm_after(network, layer)
     with torch.no_grad():
-        for part in (convolution, norm) if norm else (convolution,):
+        for part in (layer, norm) if norm else (layer,):
             part.weight[channels] = 0
             if part.bias is not None:
                 part.bias[channels] = 0

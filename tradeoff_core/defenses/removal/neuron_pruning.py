@@ -79,7 +79,8 @@ def _scaled(layer: nn.Module, weight: Tensor, bias: Tensor) -> Callable[..., Ten
     assert isinstance(own, Tensor)
 
     def scale(_module: nn.Module, _inputs: tuple[Tensor, ...], outputs: Tensor) -> Tensor:
-        shape = (1, -1, *[1] * (outputs.dim() - 2))  # neurons are the second dimension
+        # neurons are the second dimension, but the last one of what a linear layer gives, as for every token
+        shape = (-1,) if isinstance(layer, nn.Linear) else (1, -1, *[1] * (outputs.dim() - 2))
         return (outputs - own.view(shape)) * weight.view(shape) + (bias * own).view(shape)
 
     return scale

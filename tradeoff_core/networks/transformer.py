@@ -1,0 +1,131 @@
+"""A small vision transformer (Dosovitskiy et al. 2021, arXiv 2010.11929) for digits and for small photographs."""
+
+import torch
+from torch import Tensor, nn
+
+from tradeoff_core.networks.base import DIGIT, ImageShape, Network, Normalise, scaled
+from tradeoff_core.networks.residual import CIFAR10_MEAN, CIFAR10_STD
+
+PATCH = 4  # pixels along a side
+BLOCKS, HEADS, OF_A_HEAD = 4, 4, 32
+WIDER = 2  # the hidden layer of a block than its tokens
+
+
+class Patches(nn.Module):
+    """Images cut into squares of PATCH x PATCH, each embedded linearly as a token, plus what is learned for its place."""
+
+    def __init__(self, image_shape: ImageShape, dimension: int) -> None:
+        super().__init__()
+        self.image_shape = image_shape
+        channels, height, width = image_shape
+        self.embedding = nn.Linear(channels * PATCH * PATCH, dimension)
+        self.positions = nn.Parameter(torch.empty(height // PATCH * (width // PATCH), dimension))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the positions anew; the embedding has a method of its own."""
+        nn.init.trunc_normal_(self.positions, std=0.02)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, T, D), a token for each patch, row by row."""
+        if tuple(images.shape[1:]) != self.image_shape:
+            raise RuntimeError("images of another shape than there are positions for")
+        cut = images.unfold(2, PATCH, PATCH).unfold(3, PATCH, PATCH)  # (N, C, rows, columns, PATCH, PATCH)
+        patches = cut.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)  # (N, T, C PATCH²)
+        tokens: Tensor = self.embedding(patches) + self.positions
+        return tokens
+
+
+class SelfAttention(nn.Module):
+    """Every token takes an average of all tokens, in HEADS ways (Vaswani et al. 2017).
+
+    Written out and not by torch's fused function, which on a CPU has no second derivative, as regularisers need it.
+    """
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__()
+        self.queries, self.keys, self.values, self.output = (
+            nn.Linear(dimension, dimension) for _ in range(4)
+        )
+
+    def weights(self, tokens: Tensor) -> Tensor:
+        """How much each token takes of each, (N, T, D) -> (N, HEADS, T, T): the last axis sums to 1."""
+        queries, keys = _by_head(self.queries(tokens)), _by_head(self.keys(tokens))
+        return (queries * queries.shape[3] ** -0.5 @ keys.transpose(2, 3)).softmax(dim=3)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(N, T, D) -> (N, T, D)."""
+        taken = self.weights(tokens) @ _by_head(self.values(tokens))  # (N, HEADS, T, D / HEADS)
+        mixed: Tensor = self.output(taken.transpose(1, 2).flatten(2))
+        return mixed
+
+
+def _by_head(tokens: Tensor) -> Tensor:
+    """(N, T, D) -> (N, HEADS, T, D / HEADS)."""
+    return tokens.unflatten(2, (HEADS, -1)).transpose(1, 2)
+
+
+class Block(nn.Module):
+    """Attention between the tokens, then two layers on each by itself, both normalised before and added to their input."""
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__()
+        self.norm1, self.attention = nn.LayerNorm(dimension), SelfAttention(dimension)
+        self.norm2, self.hidden = nn.LayerNorm(dimension), nn.Linear(dimension, WIDER * dimension)
+        self.activation, self.output = nn.GELU(), nn.Linear(WIDER * dimension, dimension)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(N, T, D) -> (N, T, D)."""
+        tokens = tokens + self.attention(self.norm1(tokens))
+        added: Tensor = tokens + self.output(self.activation(self.hidden(self.norm2(tokens))))
+        return added
+
+
+class Mean(nn.Module):
+    """The mean of all tokens."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(N, T, D) -> (N, D)."""
+        return tokens.mean(dim=1)
+
+
+class VisionTransformer(Network):
+    """Four pre-norm blocks of four heads on patches of 4 x 4, with learned positions: half a million weights at width 1.
+
+    In size between those of Hassani et al. (2021, arXiv 2104.05704) for small images, whose hidden layers are twice as
+    wide as well, where Dosovitskiy et al. have four times. What the head reads is the mean of the tokens and no class
+    token: every patch then has its say from the first step on, which few images need (Beyer et al. 2022, arXiv
+    2205.01580, find it the better of the two), and no token is of no place. There is no dropout. `width` scales a head.
+    """
+
+    def __init__(self, width: float, classes: int, image_shape: ImageShape, *before: nn.Module) -> None:
+        (of_a_head,) = scaled(width, OF_A_HEAD)
+        dimension = HEADS * of_a_head
+        chain: dict[str, nn.Module] = {"patches": nn.Sequential(*before, Patches(image_shape, dimension))}
+        for block in range(1, BLOCKS + 1):
+            chain[f"block{block}"] = Block(dimension)
+        chain["penultimate"] = nn.Sequential(nn.LayerNorm(dimension), Mean())
+        super().__init__(chain, nn.Linear(dimension, classes), image_shape)
+
+    def attention(self, images: Tensor) -> Tensor:
+        """How much each token takes of each in every block, (N, C, H, W) -> (N, BLOCKS, HEADS, T, T)."""
+        found, tokens = [], images
+        for stage in self.stages.values():
+            if isinstance(stage, Block):
+                found.append(stage.attention.weights(stage.norm1(tokens)))
+            tokens = stage(tokens)
+        return torch.stack(found, dim=1)
+
+
+class MnistViT(VisionTransformer):
+    """The transformer for digits: 49 patches of one channel, which it takes as they are, as the other networks do."""
+
+    def __init__(self, width: float = 1.0, classes: int = 10) -> None:
+        super().__init__(width, classes, DIGIT)
+
+
+class CifarViT(VisionTransformer):
+    """The transformer for photographs of 32 x 32: 64 patches of three channels."""
+
+    def __init__(self, width: float = 1.0, classes: int = 10) -> None:
+        super().__init__(width, classes, (3, 32, 32), Normalise(CIFAR10_MEAN, CIFAR10_STD))
