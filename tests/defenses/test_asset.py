@@ -7,8 +7,9 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from tradeoff_core.datasets import ImageDataset
+from tradeoff_core.defenses import asset
 from tradeoff_core.defenses.asset import Offset, asset_scores
-from tradeoff_core.networks import Network, freeze
+from tradeoff_core.networks import Network, build, freeze
 
 SIDE = 6
 OFFSET = Offset(epochs=12, batch_size=50, learning_rate=3e-3)
@@ -63,6 +64,16 @@ def test_the_network_stays_and_only_its_architecture_is_taken(suspicious, networ
     other = freeze(Network(dict(network.stages.items()), nn.Linear(16, 2), (1, SIDE, SIDE)))
     assert np.array_equal(asset_scores(other, data, base, Offset()), scores)
     assert not np.array_equal(asset_scores(network, data, base, Offset(), seed=1), scores)
+
+
+def test_every_weight_of_a_transformer_is_drawn_anew():
+    network = freeze(build("mnist-vit", 0.1, seed=0))
+    network.stages["patches"][-1].positions.fill_(9.0)
+    network.stages["block1"].norm1.weight.fill_(9.0)
+    drawn = asset._untrained(network, seed=1)
+    assert drawn.stages["patches"][-1].positions.abs().max() < 0.1
+    assert drawn.stages["block1"].norm1.weight.eq(1).all()
+    assert network.stages["patches"][-1].positions.eq(9).all()
 
 
 def test_sets_that_do_not_fit_and_rates_that_run_away_are_refused(suspicious, network, refused):

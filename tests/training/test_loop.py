@@ -54,6 +54,38 @@ METHODS = {
 }
 
 
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        *(recipe for name, recipe in METHODS.items() if name != "interval bounds"),
+        replace(RECIPE, attack=fgsm(0.1)),
+        replace(RECIPE, attack=Attack(Norm.L2, 1.0, 2)),
+        replace(RECIPE, attack=Attack(epsilon=1.0, steps=2, step_size=0.5, patch=5)),
+        replace(RECIPE, lipschitz_squared=1e-3),
+    ],
+)
+def test_a_transformer_learns_by_every_method(recipe, digits):
+    images, labels = digits[0][:50], digits[1][:50]
+    network = build("mnist-vit", 0.1, seed=0)
+    before = {name: value.detach().clone() for name, value in network.named_parameters()}
+    recipe = replace(recipe, epochs=1)
+    (entry,) = train(network, images, labels, recipe, 0, validation=(images[:5], labels[:5]))
+    assert 0 < entry.loss < 30
+    # a key's bias adds the same to all that a query asks, so that nothing is learned of it but by rounding
+    still = {
+        name
+        for name, value in network.named_parameters()
+        if not name.endswith("keys.bias") and torch.equal(value, before[name])
+    }
+    assert not still
+
+
+def test_a_transformer_on_interval_bounds_is_refused(digits, refused):
+    network = build("mnist-vit", 0.1, seed=0)
+    with refused("no interval bounds for a layer of kind Patches"):
+        train(network, *digits, METHODS["interval bounds"], 0, validation=digits)
+
+
 @pytest.mark.parametrize("recipe", METHODS.values(), ids=METHODS)
 def test_22_a_training_broken_off_after_an_epoch_ends_as_an_unbroken_one(recipe, digits, tmp_path):
     whole, history = run(recipe, digits)

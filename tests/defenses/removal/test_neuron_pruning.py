@@ -51,6 +51,13 @@ def test_a_perturbed_neuron_has_other_weights_and_another_bias(any_network):
     )
 
 
+def test_of_a_transformer_the_neurons_of_every_linear_layer_but_the_head_are_masked():
+    network = build("mnist-vit", 0.1, seed=0)
+    found = neurons(network)
+    assert len(found) == 1 + 4 * 6  # the embedding, and six in each block
+    assert all(isinstance(part, nn.Linear) and part is not network.head for part in found.values())
+
+
 def test_batch_norms_are_masked_where_convolutions_have_no_bias_and_the_head_never():
     assert list(neurons(build("mnist-cnn", 0.1, seed=0))) == [
         "stages.conv1.0",
