@@ -105,9 +105,13 @@ def three_pictures(one: Compared, place: int) -> list[float]:
         maps, classes = cache.attributions(model, place, method, which)
         published = method is Method.INPUT_GRADIENT and images.shape[1] > 1
         limit = CLIP * float((maps if published else maps.sum(1)).std())
-        drawn = pictures.drawn_attribution(maps, images, limit, opacity / 100, as_published=published)
+        above = maps - maps.min() if method in methods.WITHOUT_CLASS else maps
+        drawn = pictures.drawn_attribution(above, images, limit, opacity / 100, as_published=published)
         sign = "" if method in methods.WITHOUT_SIGN else " or against"
-        captions = [f"For{sign} {called(model, label)}" for label in classes]
+        captions = [
+            "Taken in" if method in methods.WITHOUT_CLASS else f"For{sign} {called(model, label)}"
+            for label in classes
+        ]
         if footprint is not None:
             shares = share_within(maps, footprint).tolist()
             captions = [
@@ -140,15 +144,20 @@ if pictured:
     if told:
         sticker = next(model.spec.trigger for _, model in models if isinstance(model.spec.trigger, Sticker))
         area = float(sticker.footprint(*cache.image_shape(first)[1:]).mean())
+        signed = "" if method in methods.WITHOUT_SIGN else "or against "
+        what = (
+            "is taken in" if method in methods.WITHOUT_CLASS else f"speaks for {signed}{NAMES[which]}"
+        )
         st.markdown(
-            f"Of all that speaks for {'' if method in methods.WITHOUT_SIGN else 'or against '}{NAMES[which]}, {' and '.join(told)} lies on the sticker once it is on. "
-            f"It covers {area:.1%} of the image."
+            f"Of all that {what}, {' and '.join(told)} lies on the sticker once it is on. It covers {area:.1%} of the image."
         )
     if method is Method.INPUT_GRADIENT and cache.image_shape(first)[0] > 1:
         colours = (
             "Drawn as in the paper: red, green and blue each by themselves, brighter for the class and darker against it. Grey is "
             "no effect; a tint says which of the three it comes from."
         )
+    elif method in methods.WITHOUT_CLASS:
+        colours = "The more orange, the more of a patch is taken in, whatever the class; white is the patch of which least is."
     elif method in methods.WITHOUT_SIGN:
         colours = "The more orange, the more a place speaks for the class."
     else:

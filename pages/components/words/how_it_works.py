@@ -340,6 +340,9 @@ pixel by pixel):
   convolution, the bar a mean over places (Selvaraju et al., [2017](https://arxiv.org/abs/1610.02391)); **guided**, times the gradient with all negative
   parts cut off on the way back (guided backpropagation).
 - **Occlusion** $f_c(x) - f_c(x \text{{ with a black patch}})$ (Zeiler and Fergus, [2014](https://arxiv.org/abs/1311.2901)).
+- **Attention rollout** $\prod_l \tfrac{{1}}{{2}} (A_l + I)$ over the blocks $l$ of a **vision transformer**, $A_l$ the mean of its heads' attention; a
+  patch's share is the mean over the rows, as the head reads the mean of the tokens (Abnar and Zuidema,
+  [2020](https://arxiv.org/abs/2005.00928), who read the row of a class token). It asks for no class.
 
 DeepLift and guided backpropagation replace the derivatives of activations (as ReLU), and only of those that they know. Where a network has others (leaky ReLU,
 ReLU6) they would be silently wrong, and are not drawn. Computed with [captum](https://captum.ai).

@@ -66,8 +66,14 @@ METHODS = {
         "how much the class's score falls when a patch is painted black",
         "anything where the image is black already, nor features larger than a patch",
     ),
+    Method.ATTENTION_ROLLOUT: Explained(
+        "Attention rollout",
+        "of which patches a transformer takes in how much, followed through the attention of all its blocks",
+        "whether a patch speaks for a class or against it: it is the same for every class, and only transformers have it",
+    ),
 }
-WITHOUT_SIGN = (Method.GRAD_CAM,)  # their values are 0 or more
+WITHOUT_SIGN = (Method.GRAD_CAM, Method.ATTENTION_ROLLOUT)  # their values are 0 or more
+WITHOUT_CLASS = (Method.ATTENTION_ROLLOUT,)
 
 
 def listed(methods: Sequence[Method]) -> str:
