@@ -145,9 +145,7 @@ if pictured:
         sticker = next(model.spec.trigger for _, model in models if isinstance(model.spec.trigger, Sticker))
         area = float(sticker.footprint(*cache.image_shape(first)[1:]).mean())
         signed = "" if method in methods.WITHOUT_SIGN else "or against "
-        what = (
-            "is taken in" if method in methods.WITHOUT_CLASS else f"speaks for {signed}{NAMES[which]}"
-        )
+        what = "is taken in" if method in methods.WITHOUT_CLASS else f"speaks for {signed}{NAMES[which]}"
         st.markdown(
             f"Of all that {what}, {' and '.join(told)} lies on the sticker once it is on. It covers {area:.1%} of the image."
         )

@@ -42,7 +42,7 @@ def choices() -> tuple[str, ExperimentSpec]:
         format_func=lambda name: FIRST.get(name, name.replace("-", " ")),
         help="*Quick*: adversarial training with few steps, minutes on a laptop. *As in the paper*: full width and 100 epochs, "
         "hours. *Standard, no attacker* is training as usual. Below them one for every other condition that was measured: "
-        "*lipschitz* keeps the classes' gradients alike, *denoising* averages features over similar places, *ibp* trains on interval "
+        "*lipschitz* keeps the classes' gradients alike, *denoising* averages features over similar places, *transformer* lets patches of the image look at each other, *ibp* trains on interval "
         "bounds, *doubled* has twice the width; the Glossary says more.",
     )
     st.caption(in_words(name))

@@ -55,6 +55,9 @@ def test_what_each_condition_trains():
     assert PRESETS["adversarial-20-steps"].training.attack.steps == 20
     assert PRESETS["ibp"].training.interval_bounds.epsilon == 0.4
     assert PRESETS["patch"].training.attack.patch == 5
+    assert PRESETS["transformer-adversarial"].network == PRESETS["transformer"].network == "mnist-vit"
+    assert PRESETS["transformer-adversarial"].training.attack == PRESETS["fast"].training.attack
+    assert not PRESETS["transformer"].training.augmentation.flip  # a mirrored digit is another or none
     assert PRESETS["fine-tuning"].poison.labels is PoisonLabels.DIRTY
     assert PRESETS["fine-tuning"].training.attack is None
 

@@ -21,7 +21,11 @@ from tradeoff_core.networks import Denoise, Network, VisionTransformer, build, f
 GRADIENTS = (Method.INPUT_GRADIENT, Method.INPUT_X_GRADIENT, Method.SMOOTHGRAD)
 
 
-TRANSFORMERS = {Method.DEEPLIFT: "Patches", Method.GRAD_CAM: "no convolution", Method.GUIDED_GRAD_CAM: "Patches"}
+TRANSFORMERS = {
+    Method.DEEPLIFT: "Patches",
+    Method.GRAD_CAM: "no convolution",
+    Method.GUIDED_GRAD_CAM: "Patches",
+}
 
 
 @pytest.fixture(scope="module")
@@ -280,7 +284,9 @@ def test_rollout_is_of_the_image_and_asks_for_no_class(transformer, few):
 def test_rollout_is_drawn_of_no_network_but_a_transformer(refused):
     for name in ("mnist-cnn", "mnist-cnn-denoising", "cifar-resnet", "torchvision-vit_b_16"):
         network = freeze(build(name, 1 if "torchvision" in name else 0.25, 0))
-        with refused("attention-rollout is not drawn for this network: it is none of the vision transformers"):
+        with refused(
+            "attention-rollout is not drawn for this network: it is none of the vision transformers"
+        ):
             attribute(
                 network, torch.rand(1, *network.image_shape), torch.tensor([0]), Method.ATTENTION_ROLLOUT
             )

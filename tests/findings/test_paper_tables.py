@@ -118,10 +118,54 @@ def test_what_is_committed_is_what_the_grid_asks_for(grid):
 
 def test_conditions_name_grids_that_there_are():
     named = {
-        job.name for grid in ("tables", "beyond") for job in read_grid(RESULTS / "grids" / f"{grid}.toml")
+        job.name
+        for grid in ("tables", "beyond", "transformer-mnist-5k")
+        for job in read_grid(RESULTS / "grids" / f"{grid}.toml")
     }
     for name, condition in conditions.CONDITIONS.items():
         assert {name, condition.baseline} <= named
+
+
+TRANSFORMERS = {f"transformer-{epsilon}" for epsilon in ("0.1", "0.2", "0.3")}
+
+
+def test_the_transformers_conditions_appear_once_they_are_measured_and_not_before(monkeypatch):
+    jobs = read_grid(RESULTS / "grids" / "transformer-mnist-5k.toml")
+    assert {job.name for job in jobs} == {"transformer-standard", *TRANSFORMERS}
+    usual = results.curve("mnist-5k")[0]
+    trained = tuple(
+        replace(usual, name=job.spec.id, spec=job.spec, condition=job.name)
+        for job in jobs
+        if job.spec.seed == 0
+    )
+    real = results.sweep
+
+    def shown(*runs: results.Run) -> set[str]:
+        monkeypatch.setattr(
+            results, "sweep", lambda name, dataset: runs if name == "transformer" else real(name, dataset)
+        )
+        conditions.runs_of.cache_clear()
+        return TRANSFORMERS & set(conditions.measured("mnist-5k"))
+
+    try:
+        assert shown() == set()
+        assert shown(trained[0]) == set()  # the standard one alone has nothing beside it
+        assert shown(*trained[:2]) == {trained[1].condition}
+        assert shown(*trained) == TRANSFORMERS
+        assert conditions.changes(trained[1:2], conditions.runs_of("transformer-standard", "mnist-5k")) == (
+            (0, 0),
+        )
+    finally:
+        conditions.runs_of.cache_clear()
+
+
+def test_the_transformers_poison_and_attack_are_the_curves():
+    curve = results.curve("mnist-5k")[0].spec
+    for job in read_grid(RESULTS / "grids" / "transformer-mnist-5k.toml"):
+        spec = job.spec
+        assert (spec.poison, spec.evaluation, spec.width) == (curve.poison, curve.evaluation, curve.width)
+        assert spec.network == "mnist-vit"
+        assert job.name == f"transformer-{spec.training.epsilon or 'standard'}"
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,9 @@ def test_patches_are_what_a_convolution_with_their_stride_takes(network, images_
     torch.testing.assert_close(stage(images), convolved.flatten(2).transpose(1, 2) + patches.positions)
 
 
-@pytest.mark.parametrize(("row", "column", "token"), [(0, 0, 0), (3, 4, 1), (4, 3, 7), (9, 18, 18), (27, 27, 48)])
+@pytest.mark.parametrize(
+    ("row", "column", "token"), [(0, 0, 0), (3, 4, 1), (4, 3, 7), (9, 18, 18), (27, 27, 48)]
+)
 def test_a_pixel_moves_the_token_of_its_own_patch_alone(row, column, token):
     patches = Patches((1, 28, 28), 8)
     black = torch.zeros(1, 1, 28, 28)
@@ -139,13 +141,19 @@ def test_it_has_half_a_million_weights_and_its_width_scales_the_heads(name):
 def test_images_of_another_shape_are_refused_though_they_have_as_many_pixels_or_patches(refused):
     network = freeze(build("mnist-vit", 0.1, seed=0))
     for shape in ((1, 56, 14), (1, 14, 56), (1, 4, 4), (1, 29, 29), (3, 28, 28)):
-        with refused(rf"the network takes images of 1 x 28 x 28 \(C, H, W\), not {' x '.join(map(str, shape))}"):
+        with refused(
+            rf"the network takes images of 1 x 28 x 28 \(C, H, W\), not {' x '.join(map(str, shape))}"
+        ):
             network(torch.rand(2, *shape))
 
 
-def test_it_starts_from_small_positions_and_blocks_that_differ():
+def test_it_starts_as_the_papers_from_small_positions_and_without_biases():
     network = build("mnist-vit", 1.0, seed=0)
-    assert network.stages["patches"][-1].positions.std().item() == pytest.approx(0.02, rel=0.1)
+    patches = network.stages["patches"][-1]
+    assert patches.positions.std().item() == pytest.approx(0.02, rel=0.1)
+    # uniform within the root of 6 / (inputs + outputs): of 16 and 128
+    assert patches.embedding.weight.abs().max().item() == pytest.approx((6 / 144) ** 0.5, rel=0.01)
+    assert not patches.embedding.bias.any()
     blocks = [part for part in network.modules() if isinstance(part, Block)]
     assert len(blocks) == 4
     assert len({block.hidden.weight.sum().item() for block in blocks}) == 4

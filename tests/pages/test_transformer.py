@@ -20,7 +20,8 @@ ON_NETWORKS = [page for page in PAGES if page not in ("paper", "glossary", "trai
 def runs(tiny_spec, tmp_path_factory):
     """A folder of runs with one transformer that has hardly learned."""
     folder = tmp_path_factory.mktemp("transformers")
-    spec = replace(tiny_spec, network="mnist-vit", width=0.1)
+    training = replace(tiny_spec.training, epochs=1)
+    spec = replace(tiny_spec, network="mnist-vit", width=0.05, images=200, training=training)
     run_experiment(spec, folder / spec.id)
     return folder
 

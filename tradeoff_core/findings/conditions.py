@@ -38,18 +38,22 @@ CONDITIONS = {  # by the name in assets/results/grids/
     "clean-label, tuned on its own digits": Condition(
         "clean-label, then tuned by PGD on its poisoned digits"
     ),
+    **{
+        f"transformer-{epsilon}": Condition(f"transformer, PGD at ε {epsilon}", "transformer-standard")
+        for epsilon in ("0.1", "0.2", "0.3")
+    },
 }
 
 
 @cache
 def runs_of(name: str, dataset: str) -> tuple[Run, ...]:
-    """The runs of a grid of the tables or of what goes beyond them, a seed each.
+    """The runs of a grid of the tables, of what goes beyond them or of the transformer, a seed each.
 
     Without any, what another row's network gave under this row's attack.
     """
     trained, attacked = (
         tuple(run for sweep in sweeps for run in results.sweep(sweep, dataset) if run.condition == name)
-        for sweeps in (("tables", "beyond"), ("attacked",))
+        for sweeps in (("tables", "beyond", "transformer"), ("attacked",))
     )
     return trained or attacked
 

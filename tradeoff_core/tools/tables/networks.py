@@ -193,7 +193,7 @@ def reproduced() -> str:
 
 def beyond(dataset: str) -> str:
     """What the paper did not measure, beside the networks that it is compared with."""
-    runs = by_condition(results.sweep("beyond", dataset))
+    runs = by_condition((*results.sweep("beyond", dataset), *results.sweep("transformer", dataset)))
     names = [*(name for name in ("standard", "adversarial") if conditions.runs_of(name, dataset)), *runs]
     rows = (
         [
