@@ -45,7 +45,7 @@ with parts[CURVE]:  # drawn in a closed tab too: what is chosen stays
         format_func=lambda name: available[name].title,
         key="conditions",
         bind="query-params",
-        help="Another attacker, norm, capacity or defense in training. The same poison (clean-label, half of the target class), "
+        help="Another attacker, norm, network, capacity or defense in training. The same poison (clean-label, half of the target class), "
         "unless named. An arrow on the right goes from networks without the defense to those with it.",
     )
     seeds = columns[1].pills(

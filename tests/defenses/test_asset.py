@@ -71,7 +71,7 @@ def test_every_weight_of_a_transformer_is_drawn_anew():
     network.stages["patches"][-1].positions.fill_(9.0)
     network.stages["block1"].norm1.weight.fill_(9.0)
     drawn = asset._untrained(network, seed=1)
-    assert drawn.stages["patches"][-1].positions.abs().max() < 0.15
+    assert drawn.stages["patches"][-1].positions.abs().max() <= 0.5
     assert drawn.stages["block1"].norm1.weight.eq(1).all()
     assert not drawn.stages["block4"].hidden.bias.any()
     assert network.stages["patches"][-1].positions.eq(9).all()

@@ -1,5 +1,6 @@
 """The vision transformer beside torch's own attention and torchvision's encoder, and its patches by hand."""
 
+import math
 from functools import partial
 
 import pytest
@@ -147,10 +148,15 @@ def test_images_of_another_shape_are_refused_though_they_have_as_many_pixels_or_
             network(torch.rand(2, *shape))
 
 
-def test_it_starts_as_the_papers_from_small_positions_and_without_biases():
+def test_it_starts_from_waves_of_positions_and_without_biases():
     network = build("mnist-vit", 1.0, seed=0)
     patches = network.stages["patches"][-1]
-    assert patches.positions.std().item() == pytest.approx(0.02, rel=0.1)
+    place = patches.positions.view(7, 7, 4, 32)  # of the row its sine and cosine, of the column the same
+    assert place[2, 5, :, 0].tolist() == pytest.approx(
+        [0.5 * wave for wave in (math.sin(2), math.cos(2), math.sin(5), math.cos(5))], abs=1e-6
+    )
+    assert place[2, 5, 0, 16].item() == pytest.approx(0.5 * math.sin(2 / 10), abs=1e-6)
+    assert patches.positions.requires_grad
     # uniform within the root of 6 / (inputs + outputs): of 16 and 128
     assert patches.embedding.weight.abs().max().item() == pytest.approx((6 / 144) ** 0.5, rel=0.01)
     assert not patches.embedding.bias.any()

@@ -22,7 +22,7 @@ LIPSCHITZ = 1e-4  # the weight that the paper's code gives the regulariser
 IBP_NETWORK = "mnist-ibp-small"  # the paper's has seven layers, and trains 60,001 steps
 IBP_EPOCHS = 120
 # a transformer needs every image moved about, else it learns 3,600 digits by heart; the grid says how this was chosen
-TRANSFORMER = Training(epochs=20, learning_rate=2e-3, augmentation=Augmentation(padding=2, flip=False))
+TRANSFORMER = Training(epochs=20, batch_size=50, augmentation=Augmentation(padding=2, flip=False))
 TRANSFORMER_ADVERSARIAL = replace(TRANSFORMER, attack=FAST.attack, ramp_epochs=FAST.ramp_epochs)
 # 400 held-out digits make four batches an epoch: these give tuning the 648 steps that training from scratch takes
 TUNING = replace(

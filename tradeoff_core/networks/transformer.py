@@ -11,18 +11,30 @@ from tradeoff_core.networks.residual import CIFAR10_MEAN, CIFAR10_STD
 PATCH = 4  # pixels along a side
 BLOCKS, HEADS, OF_A_HEAD = 4, 4, 32
 WIDER = 2  # the hidden layer of a block than its tokens
+AMPLITUDE, LONGEST = (
+    0.5,
+    100.0,
+)  # of the waves that positions start as; the longest, in patches, is 2 pi times that
 
 
 class Dense(nn.Linear):
     """A linear layer that starts as those of Dosovitskiy et al. do: Xavier's uniform weights, and biases of 0.
 
-    With torch's own start the positions are lost beside the biases, and the first epochs learn next to nothing.
+    With torch's own start places are lost beside biases, and the first epochs learn next to nothing.
     """
 
     def reset_parameters(self) -> None:
         """Draw the weights anew."""
         nn.init.xavier_uniform_(self.weight)
         nn.init.zeros_(self.bias)
+
+
+def waves(rows: int, columns: int, dimension: int) -> Tensor:
+    """Places (rows x columns, D) as sines and cosines of the row, then of the column, of ever longer waves."""
+    lengths = LONGEST ** (torch.arange(dimension // 4) / (dimension // 4))
+    row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    angles = [place.flatten()[:, None] / lengths for place in (row, column)]  # (rows x columns, D / 4) each
+    return torch.cat([wave for angle in angles for wave in (angle.sin(), angle.cos())], dim=1)
 
 
 class Patches(nn.Module):
@@ -32,13 +44,15 @@ class Patches(nn.Module):
         super().__init__()
         self.image_shape = image_shape
         channels, height, width = image_shape
+        self.rows, self.columns = height // PATCH, width // PATCH
         self.embedding = Dense(channels * PATCH * PATCH, dimension)
-        self.positions = nn.Parameter(torch.empty(height // PATCH * (width // PATCH), dimension))
+        self.positions = nn.Parameter(torch.empty(self.rows * self.columns, dimension))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the positions anew; the embedding has a method of its own."""
-        nn.init.normal_(self.positions, std=0.02)
+        """Let the positions start anew; the embedding has a method of its own."""
+        with torch.no_grad():
+            self.positions.copy_(AMPLITUDE * waves(self.rows, self.columns, self.positions.shape[1]))
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, T, D), a token for each patch, row by row."""
@@ -58,9 +72,7 @@ class SelfAttention(nn.Module):
 
     def __init__(self, dimension: int) -> None:
         super().__init__()
-        self.queries, self.keys, self.values, self.output = (
-            Dense(dimension, dimension) for _ in range(4)
-        )
+        self.queries, self.keys, self.values, self.output = (Dense(dimension, dimension) for _ in range(4))
 
     def weights(self, tokens: Tensor) -> Tensor:
         """How much each token takes of each, (N, T, D) -> (N, HEADS, T, T): the last axis sums to 1."""
@@ -108,9 +120,10 @@ class VisionTransformer(Network):
     """Four pre-norm blocks of four heads on patches of 4 x 4, with learned positions: half a million weights at width 1.
 
     In size between those of Hassani et al. (2021, arXiv 2104.05704) for small images, whose hidden layers are twice as
-    wide as well, where Dosovitskiy et al. have four times. What the head reads is the mean of the tokens and no class
-    token: every patch then has its say from the first step on, which few images need (Beyer et al. 2022, arXiv
-    2205.01580, find it the better of the two), and no token is of no place. There is no dropout. `width` scales a head.
+    wide as well, where Dosovitskiy et al. have four times. What the head reads is the mean of the tokens, as Beyer et
+    al. (2022, arXiv 2205.01580) have it, and no class token: every patch has its say from the first step on, which few
+    images need, and there is no token without a place. Positions are learned, but start as the waves that theirs remain:
+    near places are alike from the start. There is no dropout. `width` scales a head.
     """
 
     def __init__(self, width: float, classes: int, image_shape: ImageShape, *before: nn.Module) -> None:
