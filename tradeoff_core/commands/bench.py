@@ -17,6 +17,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         "which is kept in assets/results/app-figures.json",
     )
     parser.add_argument(
+        "--peers",
+        action="store_true",
+        help="only the core beside torchattacks, foolbox and ART, where they are installed (ten minutes), "
+        "which is kept in assets/results/peers-speed.json",
+    )
+    parser.add_argument(
         "--training",
         action="store_true",
         help="also train: the fast preset, the same beside ART, and a sweep of two workers (many minutes)",
@@ -32,6 +38,12 @@ def run(options: argparse.Namespace) -> Answer:
 
         rows = figures.app_figures(say)
         figures.keep(rows)
+    elif options.peers:
+        from tradeoff_core.bench import beside
+
+        compared = beside.compared(say)
+        beside.keep(compared)
+        rows = [row for one in compared for row in one.rows()]
     else:
         rows = bench.measure(training=options.training, note=say)
     return [row.document() for row in rows], bench.table(rows)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # who reads lines needs no defense
     from tradeoff_core.defenses.neural_cleanse import Triggers
 
 APP_FIGURES = RESULTS / "app-figures.json"  # how fast the app is
+PEERS_SPEED = RESULTS / "peers-speed.json"  # how fast the core is beside other libraries
 EPSILONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)  # of the shipped accuracies of digits,
 LEVELS = tuple(level / 255 for level in (0, 1, 2, 4, 6, 8, 12, 16))  # and of photographs
 

@@ -64,6 +64,7 @@ data sets in `TRADEOFF_DATA`.
             [CAUSE, defending.correlations(), *_by_dataset(defending.with_lines("cause"), defending.shares)]
         ),
         "How fast the app is": f"{SPEED}\n\n{app.speeds()}",
+        "How fast the core is beside others": f"{BESIDE}\n\n{app.beside_peers()}",
         "Who has what": f"{PEERS}\n\n{peers.who_has_what()}\n\n{peers.versions()}",
     }
 
@@ -71,6 +72,7 @@ data sets in `TRADEOFF_DATA`.
 NETWORKS = """The networks in `assets/models/`, seed 0. An example counts as fooled if any step fools it. Published numbers come from \
 more data and a weaker attack: compare directions, not decimals."""
 SPEED = """`python -m tradeoff_core bench --app`; server is what the socket waits, whole is until nothing changes on the screen."""
+BESIDE = """`python -m tradeoff_core bench --peers`; how many times as long each library takes for the same, in turns on the same machine."""
 PEERS = """What other tools have, in the version and of the day in the second table; `peers.json` names the file or the page that \
 shows each. A dash says that it was not found there, not that it cannot be done with it. This project's column counts only what \
 has its file here."""

@@ -28,6 +28,7 @@ OTHERS = {  # what neither a sweep nor the measuring of networks made
     "grids/": ("what is trained: every run of a sweep", "written by hand; `sweep` runs them"),
     "triggers/": ("Neural Cleanse's rebuilt triggers of the zoo, by checksum", f"{MEASURE} neural-cleanse"),
     "app-figures.json": ("how fast the app is", "python -m tradeoff_core bench --app"),
+    "peers-speed.json": ("how fast the core is beside others", "python -m tradeoff_core bench --peers"),
     "first-draws/": (
         "what pages show before anything is changed on them, by the weights' checksum",
         "python -m tradeoff_core.tools.first_draws",
