@@ -7,6 +7,7 @@ from tradeoff_core.models.compared import called
 from tradeoff_core.models.compared import class_names as class_names
 from tradeoff_core.models.compared import kind_of_trigger as kind_of_trigger
 from tradeoff_core.models.zoo import Model
+from tradeoff_core.poisoning.blended import NOISE, Blended
 from tradeoff_core.poisoning.triggers import WATERMARKS, Sticker, Trigger, Watermark, patterns
 
 OF_ANOTHER_KIND = {
@@ -19,6 +20,8 @@ OF_ANOTHER_KIND = {
 
 def trigger_in_words(trigger: Trigger) -> str:
     """What a trigger is, as half a sentence: a pattern by its name, or some picture."""
+    if isinstance(trigger, Blended) and trigger.pattern == NOISE:
+        return "faint layer of noise"
     if not isinstance(trigger, Sticker | Watermark):
         return OF_ANOTHER_KIND[trigger.kind]
     built_in = trigger.pattern in (*patterns(), *WATERMARKS)
