@@ -1,5 +1,7 @@
 """The triggers that are no sticker, on Stickers: what the networks read is what they answer, whatever kind is chosen."""
 
+import base64
+import io
 import json
 from dataclasses import replace
 from statistics import fmean
@@ -7,6 +9,7 @@ from statistics import fmean
 import numpy as np
 import pytest
 from opening import everything_said, opened
+from PIL import Image
 
 from pages.components import other_triggers
 from pages.components.words.poisons import OF_A_KIND
@@ -115,3 +118,17 @@ def test_no_pattern_was_optimised_for_photographs():
     assert not app.exception
     assert other_triggers.TITLES["perturbation"] not in app.selectbox(key="trigger-photographs").options
     assert "After learning it" not in everything_said(app)  # nothing is measured there
+
+
+def test_the_pictures_are_before_after_and_twice_what_changed():
+    app = opened("stickers", **PART, trigger=other_triggers.TITLES["sinusoid"])
+    images, labels = load_dataset("mnist-5k", Split.TEST).tensors()
+    three = images[labels == 3][:1]
+    after = other_triggers.OF_DIGITS["sinusoid"].apply(three)
+    shown = [image.proto.imgs[0].url for image in app.get("image")][9:12]
+    for url, picture in zip(shown, (three, after, (0.5 + 2 * (after - three)).clamp(0, 1)), strict=True):
+        drawn = Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("L")
+        side, edge = np.asarray(drawn), 8  # a gap and a grey line, four pixels each
+        np.testing.assert_array_equal(
+            side[edge:-edge:4, edge:-edge:4], (picture[0, 0] * 255).round().byte().numpy()
+        )
