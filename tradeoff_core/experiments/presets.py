@@ -23,7 +23,7 @@ IBP_NETWORK = "mnist-ibp-small"  # the paper's has seven layers, and trains 60,0
 IBP_EPOCHS = 120
 # a transformer needs every image moved about, else it learns 3,600 digits by heart; the grid says how this was chosen
 TRANSFORMER = Training(epochs=20, batch_size=50, augmentation=Augmentation(padding=2, flip=False))
-TRANSFORMER_ADVERSARIAL = replace(TRANSFORMER, attack=FAST.attack, ramp_epochs=FAST.ramp_epochs)
+TRANSFORMER_ADVERSARIAL = replace(TRANSFORMER, attack=FAST.attack, epochs=24, ramp_epochs=16)
 # 400 held-out digits make four batches an epoch: these give tuning the 648 steps that training from scratch takes
 TUNING = replace(
     ADVERSARIAL, learning_rate=1e-3, epochs=9 * ADVERSARIAL.epochs, ramp_epochs=9 * ADVERSARIAL.ramp_epochs
