@@ -2,14 +2,12 @@
 
 import gc
 import sys
-import threading
-from importlib import import_module
 
 import streamlit as st
 
 from pages.components import cards, history, model_picker, own_network, roles, tour
 from pages.components.plain_words import refuse
-from tradeoff_core.common import memory
+from tradeoff_core.common import early, memory
 from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.common.paths import ASSETS, ROOT, read_only
 
@@ -34,20 +32,10 @@ def set_aside(modules: int) -> None:  # noqa: ARG001  # whenever more of them ar
     gc.freeze()
 
 
-SLOW = (
-    "scipy.stats",
-    "sklearn.decomposition",
-    "sklearn.cluster",
-    "captum.attr",
-)  # seconds, which most pages do without
-
-
 @st.cache_resource(show_spinner=False)
 def import_slow() -> None:
     """While the first visitor looks at the first page, for the pages that need it."""
-    thread = threading.Timer(2, lambda: [import_module(name) for name in SLOW])
-    thread.daemon = True
-    thread.start()
+    early.import_slow()
 
 
 share_arenas()
