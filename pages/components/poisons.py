@@ -28,8 +28,8 @@ def section(dataset: str) -> None:
         selection_mode="points",
     )
     st.caption(
-        "First column: backdoor success after standard training. The others, purple: the training raises it, by so many percentage "
-        "points; green: it lowers it. Empty: not measured yet. Click a cell for that poison's curve."
+        "First column: backdoor success after standard training. The others: by how many percentage points the training raises it (pink) "
+        "or lowers it (green), and what it comes to. Empty: not measured yet. Click a cell for that poison's curve."
     )
     picked = st.query_params.get(ADDRESS, "")
     plain = [run for run in measured.runs_of(picked) if not run.epsilon or poisons.plain(run)]

@@ -1,6 +1,7 @@
 """Every poison under every training: where robustness opens a back door, and where it closes one."""
 
 from statistics import fmean
+from textwrap import wrap
 
 from tradeoff_core.figures.kept import drawn_once
 from tradeoff_core.figures.plain import Figure
@@ -8,6 +9,7 @@ from tradeoff_core.figures.shared import ADVERSARIAL, BACKDOOR, WHITE, hover, la
 from tradeoff_core.findings.poisons import Cell, Matrix
 
 ROW = 44  # pixels of a poison
+WIDEST = 13  # letters of a training: they stand upright on a phone
 
 
 @drawn_once
@@ -31,12 +33,12 @@ def where_it_holds(measured: Matrix) -> Figure:
             zmax=100,
             colorscale=[[0, ADVERSARIAL], [0.5, WHITE], [1, BACKDOOR]],
             texttemplate="%{text}",
-            textfont={"size": 14, "color": "#1a1a1a"},
+            textfont={"size": 11, "color": "#1a1a1a"},
             hovertext=[[_told(cell) for cell in row] for row in cells],
             hoverinfo="text",
             xgap=2,
             ygap=2,
-            colorbar={"thickness": 12, "title": "points", "tickvals": [-100, -50, 0, 50, 100]},
+            showscale=False,  # the cells say it, and a phone has no room
         )
     )
     figure.add_scatter(  # what a click finds: a heatmap's cells cannot be selected
@@ -48,9 +50,12 @@ def where_it_holds(measured: Matrix) -> Figure:
         showlegend=False,
         hoverinfo="skip",
     )
-    figure.update_xaxes(title="training", type="category")
+    names = {training: "<br>".join(wrap(training, WIDEST)) for training in measured.trainings}
+    figure.update_xaxes(
+        title="training", type="category", tickvals=list(names), ticktext=list(names.values())
+    )
     figure.update_yaxes(type="category", autorange="reversed")
-    return laid_out(figure, 130 + ROW * len(measured.poisons))
+    return laid_out(figure, 190 + ROW * len(measured.poisons))
 
 
 def _points(cell: Cell | None) -> float | None:
@@ -64,7 +69,7 @@ def _text(cell: Cell | None) -> str:
     if cell.runs == cell.standard:
         return f"{cell.success:.0%}"
     points = round(100 * fmean(cell.changes))
-    return f"<b>{points:+d}</b> to {cell.success:.0%}" if points else f"<b>±0</b>: {cell.success:.0%}"
+    return f"<b>{points:+d}</b><br>{cell.success:.0%}" if points else f"<b>±0</b><br>{cell.success:.0%}"
 
 
 def _told(cell: Cell | None) -> str:
