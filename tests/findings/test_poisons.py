@@ -91,10 +91,10 @@ def test_the_figure_has_a_number_for_each_measured_cell_and_nothing_for_the_othe
         for column, training in enumerate(heat["x"])
     }
     strong = TRAININGS["ε 0.3"].title
-    assert at["opens", strong] == (pytest.approx(65), "<b>+65</b> to 75%")
+    assert at["opens", strong] == (pytest.approx(65), "<b>+65</b><br>75%")
     assert at["opens", "standard"] == (0, "10%")
-    assert at["closes", strong] == (pytest.approx(-77), "<b>-77</b> to 20%")
-    assert at["was open", strong] == (0, "<b>±0</b>: 100%")
+    assert at["closes", strong] == (pytest.approx(-77), "<b>-77</b><br>20%")
+    assert at["was open", strong] == (0, "<b>±0</b><br>100%")
     assert at["shut", TRAININGS["patch"].title] == (None, "")
     assert at["without standard", strong] == (None, "")
     assert len(clicks["customdata"]) == len(heat["x"]) * len(heat["y"])

@@ -9,7 +9,7 @@ from tradeoff_core.figures.shared import ADVERSARIAL, BACKDOOR, WHITE, hover, la
 from tradeoff_core.findings.poisons import Cell, Matrix
 
 ROW = 44  # pixels of a poison
-WIDEST = 13  # letters of a training: they stand upright on a phone
+WIDEST = 16  # letters of a training in a line: lines stand upright on a phone
 
 
 @drawn_once
@@ -52,7 +52,11 @@ def where_it_holds(measured: Matrix) -> Figure:
     )
     names = {training: "<br>".join(wrap(training, WIDEST)) for training in measured.trainings}
     figure.update_xaxes(
-        title="training", type="category", tickvals=list(names), ticktext=list(names.values())
+        title="training",
+        type="category",
+        tickvals=list(names),
+        ticktext=list(names.values()),
+        autotickangles=[0, 90],
     )
     figure.update_yaxes(type="category", autorange="reversed")
     return laid_out(figure, 190 + ROW * len(measured.poisons))
