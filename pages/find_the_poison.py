@@ -12,9 +12,7 @@ from pages.components.words.since_then import FINDERS
 from tradeoff_core import figures
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.figures.pictures import as_uris
-from tradeoff_core.findings import results
-from tradeoff_core.findings.game import DEALT, Game, images_of
-from tradeoff_core.findings.results import Level
+from tradeoff_core.findings.game import DEALT, Game, Level, images_of, levels_of
 
 WIDTH = 104
 
@@ -25,11 +23,11 @@ st.title("Can you find the poison yourself?")
 @st.cache_data(max_entries=16, show_spinner="Dealing")
 def images(data_set: str, number: int) -> NDArray[np.uint8] | None:
     """The images of a level, None where others are on this machine than it was made with."""
-    return images_of(results.game(data_set)[number])
+    return images_of(levels_of(data_set)[number])
 
 
 data_set, models = model_picker.data_set()
-levels = results.game(data_set)
+levels = levels_of(data_set)
 here = get_data.offer(data_set, samples=False) and all(
     images(data_set, number) is not None for number in range(len(levels))
 )

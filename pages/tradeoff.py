@@ -172,16 +172,15 @@ def the_curve() -> None:
     )
 
 
+drawn_by = {
+    CURVE: the_curve if seeds else lambda: st.warning("Choose at least one seed."),
+    TURNS: lambda: turning.section(DATASET, rates, pick, tell_picked),
+    POISONS: lambda: poisons.section(DATASET),
+    PROVED: lambda: certificates.section(DATASET),
+}
 for title, part in parts.items():
-    with part:
-        if title == CURVE and not seeds:
-            st.warning("Choose at least one seed.")
-        elif part.open:
-            {
-                CURVE: the_curve,
-                TURNS: lambda: turning.section(DATASET, rates, pick, tell_picked),
-                POISONS: lambda: poisons.section(DATASET),
-                PROVED: lambda: certificates.section(DATASET),
-            }[title]()
+    if part.open:
+        with part:
+            drawn_by[title]()
 
 cards.how_it_works(how_it_works.TRADEOFF)

@@ -7,14 +7,13 @@ import pytest
 from browsing import opened, settle
 from playwright.sync_api import expect
 
-from tradeoff_core.findings import results
-from tradeoff_core.findings.game import DEALT, Game
+from tradeoff_core.findings.game import DEALT, Game, levels_of
 
 pytestmark = pytest.mark.browser
 
 
 def test_everybodys_codes_are_counted_against_chance_without_the_server(browser, address):
-    level = results.game("mnist-5k")[0]
+    level = levels_of("mnist-5k")[0]
     truth = level.poisoned[Game().hand(0, level)]
     right, none = np.flatnonzero(truth), np.flatnonzero(~truth)
     one = Game(answers={0: tuple(right)})

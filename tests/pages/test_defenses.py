@@ -19,6 +19,7 @@ from tradeoff_core.defenses.applied import Inspection, Method, inspect, without
 from tradeoff_core.defenses.detection import Detection, read_examples
 from tradeoff_core.experiments.run import poisoned_training_set
 from tradeoff_core.findings import results
+from tradeoff_core.findings.game import levels_of
 from tradeoff_core.models import zoo
 
 DIRTY, CLEAN = "mnist-5k-dirty-label-standard", "mnist-5k-clean-label-pgd-0.3"
@@ -177,7 +178,7 @@ def play(app: AppTest, level: int, marks: list[int], deal: int = 0) -> AppTest:
 
 
 def test_the_game_can_be_played_to_its_end_and_counts_right():
-    levels = results.game("mnist-5k")
+    levels = levels_of("mnist-5k")
     app = opened("find_the_poison")
     for level in range(len(levels)):
         truth = levels[level].poisoned[np.random.default_rng([level, 0]).choice(360, 24, replace=False)]
@@ -194,7 +195,7 @@ def test_the_game_can_be_played_to_its_end_and_counts_right():
 
 
 def test_a_hint_says_what_the_detector_would_remove_and_all_of_them_are_judged_after():
-    levels = results.game("mnist-5k")
+    levels = levels_of("mnist-5k")
     number = next(number for number, level in enumerate(levels) if level.later)
     level, dealt = levels[number], np.random.default_rng([number, 0]).choice(360, 24, replace=False)
     app = opened("find_the_poison", level=str(number + 1))
@@ -212,7 +213,7 @@ def test_a_hint_says_what_the_detector_would_remove_and_all_of_them_are_judged_a
 
 
 def test_a_level_of_which_no_hint_is_measured_says_so():
-    levels = results.game("mnist-5k")
+    levels = levels_of("mnist-5k")
     without = next((number for number, level in enumerate(levels) if not level.later), None)
     if without is not None:
         app = opened("find_the_poison", level=str(without + 1))
@@ -221,7 +222,7 @@ def test_a_level_of_which_no_hint_is_measured_says_so():
 
 
 def test_the_game_knows_patterns_over_the_whole_image():
-    kinds = [level.spec.trigger.kind for level in results.game("mnist-5k")]
+    kinds = [level.spec.trigger.kind for level in levels_of("mnist-5k")]
     assert kinds[:5] == ["sticker"] * 5  # whose numbers are in addresses
     assert "sinusoid" in kinds[5:]
     assert not {"sticker", "warp"} & {*kinds[5:]}  # nobody can see a warp

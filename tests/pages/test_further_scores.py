@@ -9,9 +9,9 @@ from opening import everything_said, opened
 from pages.components import cache, inspection
 from pages.components.inspection import further
 from tradeoff_core.datasets import Split, load_dataset
-from tradeoff_core.defenses.finding import WORDS, Evidence, Finder, suspicion
+from tradeoff_core.defenses.finding import LATER, WORDS, Evidence, Finder, suspicion
 from tradeoff_core.experiments.run_folder import RunFolder
-from tradeoff_core.inspection.table import ranks
+from tradeoff_core.inspection.table import Score, ranks
 from tradeoff_core.models import zoo
 
 PAGE, DIRTY = "inspect_examples", "mnist-5k-dirty-label-standard"
@@ -64,7 +64,7 @@ def test_what_is_asked_for_is_a_column_and_changes_no_other(grids):
 def test_it_is_asked_once_and_again_of_another_class(monkeypatch):
     asked = []
 
-    def counted(finder, evidence, _share, progress):
+    def counted(finder, evidence, progress):
         asked.append((finder, evidence.seen.label))
         progress(0.5)
         return np.arange(len(evidence.seen.index), dtype=np.float64)
@@ -95,7 +95,7 @@ def test_a_network_without_its_losses_says_so_and_a_run_of_ones_own_has_them(fin
 def test_what_takes_long_is_not_asked_of_photographs():
     model = zoo.find_model("cifar10-clean-label-standard")
     table = SimpleNamespace(label=7, index=np.arange(3))
-    refused = {finder for finder in further.OFFERED if further.why_not(finder, model, table)}
+    refused = {finder for finder in LATER if further.why_not(finder, model, table)}
     assert refused == {Finder.STRIP, Finder.SCALE_UP, Finder.ASSET, Finder.ISOLATION}
     assert "digits alone" in further.why_not(Finder.STRIP, model, table)
 
@@ -104,3 +104,7 @@ def test_an_address_that_sorts_by_what_was_not_asked_for_opens():
     app = opened(PAGE, view="strip.down")
     assert not app.exception
     assert "540 training images labelled 7" in everything_said(app)
+
+
+def test_no_later_detectors_column_is_called_as_one_of_the_table():
+    assert not {finder.value for finder in LATER} & {score.value for score in Score}

@@ -4,11 +4,12 @@ All do the same on the same digits and networks: PGD with as many steps from a r
 of the labels. Ours and theirs are timed in turns, so that whatever else the machine does slows all of them.
 """
 
-import importlib.util
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from statistics import median
 from typing import Any
 
@@ -24,13 +25,16 @@ from tradeoff_core.bench.rows import Row, seconds
 from tradeoff_core.common.files import write_json
 from tradeoff_core.datasets import import_torchvision
 from tradeoff_core.evaluation.outcomes import fooled_by
-from tradeoff_core.experiments.presets import PRESETS
 from tradeoff_core.findings.results import PEERS_SPEED
 from tradeoff_core.models import zoo
 from tradeoff_core.networks import Network
 from tradeoff_core.networks.inference import predicted_classes
 
-PEERS = {"torchattacks": "torchattacks", "foolbox": "foolbox", "ART": "art"}  # and what each is imported as
+PEERS = {  # and what each is installed as
+    "torchattacks": "torchattacks",
+    "foolbox": "foolbox",
+    "ART": "adversarial-robustness-toolbox",
+}
 NETWORKS = {
     "the standard network": "mnist-5k-clean-label-standard",
     "the network trained at ε 0.3": "mnist-5k-clean-label-pgd-0.3",
@@ -67,12 +71,12 @@ def compared(note: Callable[[str], None], count: int = 500, steps: int = 40) -> 
         made.append(evaluating(whose, network, attack, *digits(count)))
     note("the defenses and adversarial training beside ART ...")
     features = defenses.digit_features()
-    made += [of_a_row(defenses.spectral_row(features)), of_a_row(defenses.clustering_row(features))]
-    fast = PRESETS["fast"]
-    recipe = replace(
-        fast.training, epochs=training.COMPARED_EPOCHS, ramp_epochs=training.COMPARED_EPOCHS // 2
+    rows = (
+        defenses.spectral_row(features),
+        defenses.clustering_row(features),
+        training.art_row(training.beside_art()),
     )
-    return [*made, of_a_row(training.art_row(replace(fast, training=recipe)))]
+    return [*made, *map(of_a_row, rows)]
 
 
 def attacking(whose: str, network: Network, attack: Attack, images: Tensor, labels: Tensor) -> Beside:
@@ -118,8 +122,13 @@ def _in_turns(task: str, ours: Act, theirs: Mapping[str, Act], turns: int = TURN
 Attacker = Callable[[Network, Attack], Callable[[Tensor, Tensor], Tensor]]
 
 
-def _installed() -> list[str]:
-    return [peer for peer, module in PEERS.items() if importlib.util.find_spec(module)]
+def _installed() -> dict[str, str]:
+    """The version of each peer that is there."""
+    found = {}
+    for peer, package in PEERS.items():
+        with suppress(PackageNotFoundError):
+            found[peer] = version(package)
+    return found
 
 
 def _attackers() -> dict[str, Attacker]:
@@ -170,13 +179,10 @@ def _art(network: Network, attack: Attack) -> Callable[[Tensor, Tensor], Tensor]
 
 def keep(rows: list[Beside]) -> None:
     """Write the table to assets/results/, with the day, the machine and the peers' versions."""
-    from importlib.metadata import version
-
-    names = {"torchattacks": "torchattacks", "foolbox": "foolbox", "ART": "adversarial-robustness-toolbox"}
     document: dict[str, Any] = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
-        "versions": {peer: version(names[peer]) for peer in _installed()},
+        "versions": _installed(),
         "rows": [asdict(row) for row in rows],
     }
     write_json(PEERS_SPEED, document)

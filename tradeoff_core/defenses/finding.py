@@ -46,7 +46,14 @@ WORDS = {
     Finder.ISOLATION: "how low its loss is in the first epochs",
     Finder.ASSET: "how high its loss is once a network has unlearned what clean images do not share",
 }
+LATER = tuple(
+    finder for finder in Finder if finder not in (Finder.SPECTRAL, Finder.CLUSTERING)
+)  # than the paper
 AT_TEST_TIME = (Finder.STRIP, Finder.SCALE_UP)  # what needs one image alone
+
+
+EXPECTED = 0.1  # the share of poison where nobody says
+Progress = Callable[[float], None] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +92,12 @@ def can_be_asked(finder: Finder, evidence: Evidence) -> bool:
 
 
 def suspicion(
-    finder: Finder, evidence: Evidence, share: float, progress: Callable[[float], None] | None = None
+    finder: Finder, evidence: Evidence, share: float = EXPECTED, progress: Progress = None
 ) -> Floats:
     """The scores (N,) of the examples of a class, of which about a `share` in (0, 1) is expected to be poison.
 
-    Only SPECTRE needs the share; the detectors that ask the network anew tell `progress` their share of the work. Raises TradeoffError where the detector lacks what it needs, and as the detectors do.
+    Only SPECTRE needs the share; the detectors that ask the network anew tell `progress` their share of the work. Raises
+    TradeoffError where the detector lacks what it needs, and as the detectors do.
     """
     return SCORES[finder](evidence, share, progress)
 
@@ -108,9 +116,6 @@ def find(finder: Finder, evidence: Evidence, remove_rate: float | None = None) -
     removed = np.zeros(len(scores), dtype=bool)
     removed[shuffled[highest(scores[shuffled], count)]] = True
     return Detection(seen.index, scores, removed, seen.poisoned)
-
-
-Progress = Callable[[float], None] | None
 
 
 def _clustering(evidence: Evidence, _: float, __: Progress) -> Floats:

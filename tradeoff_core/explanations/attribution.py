@@ -128,9 +128,9 @@ def attribute(
     """How much each value of images (N, C, H, W) in [0, 1] speaks for the logit of its class (N,), signed.
 
     Returns (N, C, H, W), from Grad-CAM, occlusion and attention rollout (N, 1, H, W). Differences are taken to a black
-    image. Attention rollout is the same for every class. `seed` is that of SmoothGrad's noise. `network` is left as it is. Raises TradeoffError for an image that the network cannot
-    take, a class that it does not have, and a method that it does not support (see `why_unsupported`); NotFinite for
-    outputs or maps that are.
+    image. Attention rollout is the same for every class. `seed` is that of SmoothGrad's noise. `network` is left as it is.
+    Raises TradeoffError for an image that the network cannot take, a class that it does not have, and a method that it does
+    not support (see `why_unsupported`); NotFinite for outputs or maps that are.
     """
     if reason := why_unsupported(network, method):
         raise TradeoffError(reason)

@@ -3,16 +3,57 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tradeoff_core.defenses.detection import are_those
 from tradeoff_core.experiments.run import poisoned_training_set
-from tradeoff_core.findings.results import Level
+from tradeoff_core.experiments.spec import ExperimentSpec, spec_from_dict
+from tradeoff_core.findings.results import lines_of
 
 DEALT = 24  # images of a hand
 PLAYERS = ("You", "Spectral signatures", "Activation clustering", "Chance")
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A level of the game: training examples of the target class, the truth, and what the defenses removed.
+
+    `checksum` tells the pixels of the examples, None where they are in the repository. `later` is what the detectors that
+    came later would remove (N,), by their names, where that is measured.
+    """
+
+    spec: ExperimentSpec
+    index: NDArray[np.int64]
+    poisoned: NDArray[np.bool_]
+    spectral: NDArray[np.bool_]
+    clustering: NDArray[np.bool_]
+    verdict: str
+    metrics: dict[str, Any]
+    checksum: int | None = None
+    later: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+
+@cache
+def levels_of(dataset: str) -> tuple[Level, ...]:
+    """The levels of the game, easiest to see first."""
+    return tuple(
+        Level(
+            spec_from_dict(line["spec"]),
+            np.array(line["index"]),
+            np.array(line["poisoned"], dtype=bool),
+            np.array(line["spectral"], dtype=bool),
+            np.array(line["clustering"], dtype=bool),
+            line["verdict"],
+            line["metrics"],
+            line.get("checksum"),
+            {name: np.array(bits, dtype=bool) for name, bits in line.get("later", {}).items()},
+        )
+        for line in lines_of(f"game-{dataset}.jsonl")
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -242,44 +242,6 @@ def cleansed(dataset: str) -> tuple[Cleansed, ...]:
     return tuple(
         Cleansed(line["run"], line["sha256"], spec_from_dict(line["spec"]), line)
         for line in lines_of(f"neural-cleanse-{dataset}.jsonl")
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """A level of the game: training examples of the target class, the truth, and what the defenses removed.
-
-    `checksum` tells the pixels of the examples, None where they are in the repository. `later` is what the detectors that
-    came later would remove (N,), by their names, where that is measured.
-    """
-
-    spec: ExperimentSpec
-    index: NDArray[np.int64]
-    poisoned: NDArray[np.bool_]
-    spectral: NDArray[np.bool_]
-    clustering: NDArray[np.bool_]
-    verdict: str
-    metrics: dict[str, Any]
-    checksum: int | None = None
-    later: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
-
-
-@cache
-def game(dataset: str) -> tuple[Level, ...]:
-    """The levels of the game, easiest to see first."""
-    return tuple(
-        Level(
-            spec_from_dict(line["spec"]),
-            np.array(line["index"]),
-            np.array(line["poisoned"], dtype=bool),
-            np.array(line["spectral"], dtype=bool),
-            np.array(line["clustering"], dtype=bool),
-            line["verdict"],
-            line["metrics"],
-            line.get("checksum"),
-            {name: np.array(bits, dtype=bool) for name, bits in line.get("later", {}).items()},
-        )
-        for line in lines_of(f"game-{dataset}.jsonl")
     )
 
 

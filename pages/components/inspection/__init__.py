@@ -20,6 +20,7 @@ from pages.components.words import inspecting as words
 from pages.components.words.models import called, class_names
 from tradeoff_core.common.errors import TradeoffError
 from tradeoff_core.common.paths import read_only
+from tradeoff_core.defenses.finding import LATER
 from tradeoff_core.inspection.neighbours import nearest
 from tradeoff_core.inspection.review import standing
 from tradeoff_core.inspection.table import Score, Table, ranks
@@ -206,7 +207,7 @@ def _selection(model: Model, table: Table) -> dict[str, Any] | None:
 
 
 def _names(table: Table) -> list[str]:
-    further_ones = (finder.value for finder in further.OFFERED)
+    further_ones = (finder.value for finder in LATER)
     return [*(score.value for score in table.columns), APART, "order", OVER_EPOCHS, IMPORTED, *further_ones]
 
 

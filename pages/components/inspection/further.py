@@ -9,26 +9,24 @@ from pages.components.inspection import detail
 from pages.components.words import inspecting as words
 from pages.components.words.since_then import FINDERS
 from tradeoff_core.datasets import Split, load_dataset
-from tradeoff_core.defenses.finding import WORDS, Evidence, Finder, suspicion
-from tradeoff_core.inspection.further import EXPECTED, OF_THE_TABLE
+from tradeoff_core.defenses.finding import LATER, WORDS, Evidence, Finder, suspicion
 from tradeoff_core.inspection.table import GREY, Table
 from tradeoff_core.models.zoo import Model
 from tradeoff_core.networks.inference import Floats
 
 OVER_EPOCHS = "loss_over_epochs"
 IMPORTED = "imported"  # the column of scores that were brought in
-OFFERED = tuple(finder for finder in Finder if finder not in OF_THE_TABLE)
 OF_EVERYTHING = (
     Finder.SPECTRE,
     Finder.ISOLATION,
-)  # what needs no further look at the pictures: of photographs that takes minutes
+)  # the others look at the pictures again: of photographs for minutes
 
 
 def chosen(model: Model, table: Table) -> dict[str, Floats]:
     """The columns that are asked for, by their names in files, with what each tells or why it cannot be had."""
     asked = st.pills(
         words.FURTHER,
-        OFFERED,
+        LATER,
         selection_mode="multi",
         format_func=lambda finder: FINDERS[finder],
         key="scores",
@@ -79,7 +77,7 @@ def ask(finder: Finder, model: Model, table: Table, progress: Callable[[float], 
         detail.by_epoch(model, table),
         model.spec.seed,
     )
-    return suspicion(finder, evidence, EXPECTED, progress)
+    return suspicion(finder, evidence, progress=progress)
 
 
 def title_of(name: str) -> str:

@@ -4,8 +4,7 @@ from pages.components.words.inspecting import listed
 from pages.components.words.models import an, trigger_in_words
 from pages.components.words.since_then import FINDERS
 from tradeoff_core.defenses.finding import WORDS, Finder
-from tradeoff_core.findings.game import DEALT, Score
-from tradeoff_core.findings.results import Level
+from tradeoff_core.findings.game import DEALT, Level, Score
 from tradeoff_core.poisoning.triggers import Sticker
 
 HINT = "Ask a detector for a hint"

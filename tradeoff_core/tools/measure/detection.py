@@ -18,16 +18,15 @@ from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.defenses.activation_clustering import Rule
 from tradeoff_core.defenses.applied import Finding, Inspection, Method, inspect_features, without
 from tradeoff_core.defenses.detection import Detection, Examples, read_examples
-from tradeoff_core.defenses.finding import Evidence, Finder, can_be_asked, find
+from tradeoff_core.defenses.finding import LATER, Evidence, can_be_asked, find
 from tradeoff_core.defenses.spectral_signatures import highest
 from tradeoff_core.experiments.run import poisoned_training_set, run_experiment
 from tradeoff_core.experiments.run_folder import RunFolder
 from tradeoff_core.experiments.spec import ExperimentSpec, spec_to_dict
 from tradeoff_core.findings import results
-from tradeoff_core.inspection.further import OF_THE_TABLE
 from tradeoff_core.models import zoo
 from tradeoff_core.models.zoo import Model
-from tradeoff_core.networks.inference import predicted_classes
+from tradeoff_core.networks.inference import Floats, predicted_classes
 from tradeoff_core.poisoning.poison import PoisonLabels
 from tradeoff_core.tools.measure.lines import Line, file_of, holds, update
 from tradeoff_core.tools.measure.networks import in_the_zoo, is_digits, placed, specs_of
@@ -190,18 +189,24 @@ def later(model: Model) -> dict[str, list[int]]:
 
     Of a network without its losses by epoch, as those of the zoo, loss isolation is left out.
     """
-    spec, seen = model.spec, examples_of(model).seen
-    losses = RunFolder(model.folder).losses(spec.target_class, len(seen.index))
-    evidence = Evidence(
+    spec = model.spec
+    losses = RunFolder(model.folder).losses(spec.target_class, len(examples_of(model).seen.index))
+    evidence = evidence_of(model, np.array(losses) if losses else None)
+    asked = [one for one in LATER if can_be_asked(one, evidence)]
+    return {finder.value: find(finder, evidence).removed.astype(int).tolist() for finder in asked}
+
+
+def evidence_of(model: Model, losses: Floats | None) -> Evidence:
+    """What detectors are given of the target class's training examples."""
+    spec = model.spec
+    return Evidence(
         placed(model),
         poisoned_training_set(spec),
-        seen,
+        examples_of(model).seen,
         load_dataset(spec.dataset, Split.VALIDATION),
-        np.array(losses) if losses else None,
+        losses,
         spec.seed,
     )
-    asked = [one for one in Finder if one not in OF_THE_TABLE and can_be_asked(one, evidence)]
-    return {finder.value: find(finder, evidence).removed.astype(int).tolist() for finder in asked}
 
 
 def level_of_the_game(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tradeoff_core.datasets import Split, load_dataset
 from tradeoff_core.defenses.detection import Detection
-from tradeoff_core.defenses.finding import AT_TEST_TIME, Evidence, Finder, at_test_time, find
+from tradeoff_core.defenses.finding import AT_TEST_TIME, Finder, at_test_time, find
 from tradeoff_core.defenses.loss_isolation import FIRST
 from tradeoff_core.experiments.run import fresh_network, poisoned_training_set
 from tradeoff_core.experiments.run_folder import RunFolder
@@ -24,9 +24,9 @@ from tradeoff_core.experiments.spec import spec_to_dict
 from tradeoff_core.models.zoo import Model
 from tradeoff_core.networks.inference import Floats, predict
 from tradeoff_core.poisoning.poison import PoisonedDataset
-from tradeoff_core.tools.measure.detection import examples_of
+from tradeoff_core.tools.measure.detection import evidence_of, examples_of
 from tradeoff_core.tools.measure.lines import Line
-from tradeoff_core.tools.measure.networks import is_digits, placed
+from tradeoff_core.tools.measure.networks import is_digits
 from tradeoff_core.training.loop import Progress, train
 
 TESTED = 200  # test images that are read clean and stamped, at most
@@ -39,16 +39,17 @@ def applies(model: Model) -> bool:
 
 def lines(model: Model) -> list[Line]:
     """A line for each detector, and one more for each that can be asked at test time."""
-    spec, network = model.spec, placed(model)
-    training, seen = poisoned_training_set(spec), examples_of(model).seen
-    held_out = load_dataset(spec.dataset, Split.VALIDATION)
-    losses = losses_of(model, training, seen.index)
-    evidence = Evidence(network, training, seen, held_out, losses, spec.seed)
+    spec = model.spec
+    evidence = evidence_of(
+        model, losses_of(model, poisoned_training_set(spec), examples_of(model).seen.index)
+    )
     made = [_line(model, finder, "training", lambda one: find(one, evidence)) for finder in Finder]
     test = load_dataset(spec.dataset, Split.TEST).spread(TESTED)
 
     def refused(finder: Finder) -> Detection:
-        return at_test_time(finder, network, test, spec.trigger, spec.target_class, held_out, spec.seed)
+        return at_test_time(
+            finder, evidence.network, test, spec.trigger, spec.target_class, evidence.clean, spec.seed
+        )
 
     return made + [_line(model, finder, "test", refused) for finder in AT_TEST_TIME]
 
