@@ -119,4 +119,4 @@ def test_five_thousand_examples_take_less_than_two_seconds():
     features = (generator.normal(size=(5000, 512)) * np.geomspace(10, 0.1, 512)).astype(np.float32)
     features[:250] += 3 * generator.normal(size=512).astype(np.float32)
     spectre_scores(features[:100], 0.05)  # scipy is imported
-    assert least_seconds(lambda: spectre_scores(features, 0.05), tries=2) < 2
+    assert least_seconds(lambda: spectre_scores(features, 0.05), tries=4) < 2
